@@ -1,0 +1,182 @@
+//! Serial numbers of certificates: unsigned, 1 to 20 octets as encoded (RFC 5280, 4.1.2.2).
+//! Knows nothing of who carries them; randomness comes from outside.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A serial number, kept as its magnitude: big-endian, no leading zero octet, never zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Serial {
+    octets: [u8; LONGEST],
+    length: u8,
+}
+
+/// Why octets or text are no serial number.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SerialError {
+    /// Not a positive number.
+    #[error("a serial number is greater than zero")]
+    Zero,
+    /// More than 20 octets once encoded as a DER INTEGER.
+    #[error("a serial number has at most 20 octets as encoded (RFC 5280, 4.1.2.2)")]
+    TooLong,
+    /// Something that is no hexadecimal digit.
+    #[error("`{0}` is no serial number in hexadecimal")]
+    NotHex(String),
+}
+
+impl Serial {
+    /// A new serial from 16 random octets: 16 octets long, the first 0x40 to 0x7f, so that every
+    /// program prints it alike (no sign octet, no leading zero) and 126 random bits remain.
+    pub fn fresh(mut random: [u8; 16]) -> Self {
+        random[0] = 0x40 | (random[0] & 0x3f);
+        let mut octets = [0; LONGEST];
+        octets[..16].copy_from_slice(&random);
+        Self { octets, length: 16 }
+    }
+
+    /// From big-endian octets, with or without leading zeros.
+    pub fn from_octets(octets: &[u8]) -> Result<Self, SerialError> {
+        let start = octets.iter().position(|&octet| octet != 0).ok_or(SerialError::Zero)?;
+        let magnitude = &octets[start..];
+        let encoded = magnitude.len() + usize::from(magnitude[0] >= 0x80);
+        if encoded > LONGEST {
+            return Err(SerialError::TooLong);
+        }
+        let mut kept = [0; LONGEST];
+        kept[..magnitude.len()].copy_from_slice(magnitude);
+        // at most 20, checked above
+        Ok(Self { octets: kept, length: u8::try_from(magnitude.len()).map_err(|_| SerialError::TooLong)? })
+    }
+
+    /// The magnitude, big-endian, without leading zeros.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[..usize::from(self.length)]
+    }
+
+    /// The contents of the DER INTEGER: a zero octet goes before a first octet of 0x80 or more (X.690, 8.3).
+    pub fn der_octets(&self) -> Vec<u8> {
+        let magnitude = self.octets();
+        let mut contents = Vec::with_capacity(magnitude.len() + 1);
+        if magnitude[0] >= 0x80 {
+            contents.push(0);
+        }
+        contents.extend_from_slice(magnitude);
+        contents
+    }
+}
+
+impl fmt::Display for Serial {
+    /// Upper-case hexadecimal, two digits an octet, as `openssl x509 -serial` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.octets().iter().try_for_each(|octet| write!(f, "{octet:02X}"))
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Serial {
+    type Err = SerialError;
+
+    /// Hexadecimal in either case, with or without colons between the octets.
+    fn from_str(text: &str) -> Result<Self, SerialError> {
+        let refused = || SerialError::NotHex(text.chars().take(48).collect());
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|&character| character != ':')
+            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or_else(refused))
+            .collect::<Result<_, _>>()?;
+        if digits.is_empty() {
+            return Err(refused());
+        }
+        let padding = digits.len() % 2;
+        let even: Vec<u8> = std::iter::repeat_n(0, padding).chain(digits).collect();
+        let octets: Vec<u8> = even.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        Self::from_octets(&octets)
+    }
+}
+
+impl Ord for Serial {
+    /// By number.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.length.cmp(&other.length).then_with(|| self.octets.cmp(&other.octets))
+    }
+}
+
+impl PartialOrd for Serial {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for Serial {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Serial {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+const LONGEST: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_fresh_serial_is_sixteen_octets_whatever_the_random_ones_are() {
+        for first in 0..=255 {
+            let serial = Serial::fresh([first; 16]);
+            assert_eq!(serial.octets().len(), 16);
+            assert!((0x40..0x80).contains(&serial.octets()[0]));
+            assert_eq!(serial.der_octets(), serial.octets());
+        }
+    }
+
+    #[test]
+    fn a_high_first_octet_gets_a_sign_octet() {
+        let serial = Serial::from_octets(&[0x80, 1]).unwrap();
+        assert_eq!(serial.der_octets(), [0, 0x80, 1]);
+        assert_eq!(serial.to_string(), "8001");
+    }
+
+    #[test]
+    fn twenty_octets_as_encoded_and_no_more() {
+        assert!(Serial::from_octets(&[0x7f; 20]).is_ok());
+        assert_eq!(Serial::from_octets(&[0x80; 20]), Err(SerialError::TooLong));
+        assert_eq!(Serial::from_octets(&[0, 0]), Err(SerialError::Zero));
+        assert_eq!("".parse::<Serial>(), Err(SerialError::NotHex(String::new())));
+    }
+
+    #[test]
+    fn order_is_by_number() {
+        let [small, large] = [[0xff].as_slice(), &[1, 0]].map(|octets| Serial::from_octets(octets).unwrap());
+        assert!(small < large);
+    }
+
+    proptest! {
+        #[test]
+        fn octets_and_text_come_back(octets in prop::collection::vec(any::<u8>(), 0..24)) {
+            if let Ok(serial) = Serial::from_octets(&octets) {
+                prop_assert_eq!(Serial::from_octets(&serial.der_octets()), Ok(serial));
+                prop_assert_eq!(serial.to_string().parse(), Ok(serial));
+                prop_assert_eq!(serial.to_string().to_lowercase().parse(), Ok(serial));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,60}") {
+            let _ = text.parse::<Serial>();
+        }
+    }
+}
