@@ -7,4 +7,6 @@ pub mod ledger;
 pub mod peer;
 
 pub use certificate::{Certificate, Holder, Reason, Revocation, Status};
+pub use change::{Change, Identity, Issuer, Parameter, SealedSecret, SecretKind, SignedCrl, Target, Unlocker};
+pub use ledger::{ActId, Digest, Entry, EntryFault, Event, Head, StoredEntry};
 pub use peer::{Peer, Role};

@@ -1,1 +1,240 @@
-//! placeholder
+//! The store: inventory, ledger, CRLs and sealed secrets, behind one trait that every back end fulfils.
+//! Knows nothing of keys in clear, of bundles or of where CRLs are published.
+
+use std::{ops::ControlFlow, path::Path, time::Duration};
+
+use crate::{
+    files::FileError,
+    inventory::{
+        ActId, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret, SecretKind,
+        SignedCrl, Status, StoredEntry, Target, Unlocker,
+    },
+    name::Name,
+    serial::Serial,
+    time::Time,
+    validity::Validity,
+};
+
+mod sqlite;
+
+/// A store of one authority.
+pub trait Store {
+    /// One consistent view; nothing that others write changes it.
+    fn snapshot(&self) -> Result<Box<dyn View + '_>, StoreError>;
+
+    /// The only writer. Waits for another one up to `patience`, then sees its work.
+    fn begin(&self, patience: Duration) -> Result<Box<dyn Writing + '_>, StoreError>;
+
+    /// Whether the act with this id was committed: the question after [`CommitError::Unknown`].
+    fn committed(&self, act: ActId) -> Result<bool, StoreError>;
+
+    /// What people should know about where this store lies.
+    fn notices(&self) -> &[String];
+}
+
+/// Reading. Many rows go to a visitor one by one, in key order, in constant memory.
+pub trait View {
+    /// Which authority this is.
+    fn identity(&self) -> Result<Identity, StoreError>;
+    /// The issuer that signs now.
+    fn issuer(&self) -> Result<Issuer, StoreError>;
+    /// A public parameter's text.
+    fn parameter(&self, name: &str) -> Result<Option<String>, StoreError>;
+    /// A sealed secret of the whole authority.
+    fn secret(&self, kind: SecretKind) -> Result<Option<SealedSecret>, StoreError>;
+    /// Every way into the vault.
+    fn unlockers(&self) -> Result<Vec<Unlocker>, StoreError>;
+    /// The peer of this name, without regard to case.
+    fn peer(&self, name: &Name) -> Result<Option<Peer>, StoreError>;
+    /// Every peer with its current certificate, by name.
+    fn peers(&self, visit: &mut dyn FnMut(Peer, Certificate) -> ControlFlow<()>) -> Result<(), StoreError>;
+    /// The certificate with this serial.
+    fn certificate(&self, serial: &Serial) -> Result<Option<Certificate>, StoreError>;
+    /// A peer's certificates, oldest first.
+    fn certificates_of(&self, name: &Name) -> Result<Vec<Certificate>, StoreError>;
+    /// Every certificate, in the order of issuing.
+    fn certificates(&self, visit: &mut dyn FnMut(Certificate) -> ControlFlow<()>) -> Result<(), StoreError>;
+    /// A certificate as it was signed, DER.
+    fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
+    /// A certificate's sealed private key.
+    fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Every revoked certificate of an issuer, by serial.
+    fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
+    /// The newest CRL.
+    fn crl(&self, issuer: u32) -> Result<Option<SignedCrl>, StoreError>;
+    /// The newest CRL's number, dates and count, without its bytes.
+    fn crl_facts(&self, issuer: u32) -> Result<Option<CrlFacts>, StoreError>;
+    /// Where CRLs go.
+    fn targets(&self) -> Result<Vec<Target>, StoreError>;
+    /// How many current certificates there are of each role and status at `now`, and which ends next.
+    fn census(&self, now: Time) -> Result<Census, StoreError>;
+    /// How many certificate rows there are, and how many of them are revoked.
+    fn totals(&self) -> Result<Totals, StoreError>;
+    /// The newest ledger entry.
+    fn head(&self) -> Result<Option<StoredEntry>, StoreError>;
+    /// The entry at this place.
+    fn entry(&self, seq: u64) -> Result<Option<StoredEntry>, StoreError>;
+    /// Ledger entries from a place on, in order.
+    fn entries(
+        &self,
+        from: u64,
+        which: Entries,
+        visit: &mut dyn FnMut(StoredEntry) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+    /// Every fact the store holds, with the entry that last changed it.
+    fn facts(&self, visit: &mut dyn FnMut(Change, u64)) -> Result<(), StoreError>;
+    /// One fact by a certificate's serial or a singleton's key, with the entry that last changed it.
+    fn fact_entry(&self, fact: &Change) -> Result<Option<u64>, StoreError>;
+}
+
+/// Writing, in one transaction: dropped without `commit`, nothing happened.
+pub trait Writing: View {
+    /// Takes a fact over.
+    fn record(&mut self, change: &Change) -> Result<(), StoreError>;
+    /// Appends the ledger entry for all that was recorded and makes both durable.
+    fn commit(self: Box<Self>, draft: Draft<'_>) -> Result<Head, CommitError>;
+}
+
+/// What the ledger entry says; the store adds its place, the hash before it and the digests of what changed.
+pub struct Draft<'a> {
+    /// Random, unique.
+    pub act: ActId,
+    /// When.
+    pub at: Time,
+    /// Who, as the operating system says.
+    pub by: String,
+    /// The command.
+    pub operation: &'static str,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// That a mismatch is known.
+    pub suspect: bool,
+    /// The vault's MAC over the entry's hash; none while it is closed.
+    pub mac: Option<&'a dyn Fn(&[u8]) -> [u8; 32]>,
+}
+
+/// Which ledger entries are visited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entries {
+    /// All of them.
+    All,
+    /// Those that hold a revocation.
+    Revocations,
+}
+
+/// A CRL without its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CrlFacts {
+    /// Its number.
+    pub number: u64,
+    /// thisUpdate and nextUpdate.
+    pub validity: Validity,
+    /// How many serials it lists.
+    pub entries: u64,
+}
+
+/// Counts of current certificates.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Of each role and status.
+    pub counts: Vec<(Role, Status, u64)>,
+}
+
+/// Counts of all certificate rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Totals {
+    /// Rows.
+    pub certificates: u64,
+    /// Rows with a revocation.
+    pub revoked: u64,
+}
+
+/// What the store will be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Answers also on a full disk or a read-only mount.
+    Read,
+    /// Changes something.
+    Write,
+}
+
+/// Why the store did not do it. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No authority lies there.
+    #[error("there is no authority in `{0}`")]
+    Missing(String),
+    /// Another writer did not finish in time.
+    #[error("another vpnpki is writing to this authority and did not finish in {0} seconds; nothing was changed")]
+    Busy(u64),
+    /// The disk is full.
+    #[error("the disk that holds the authority is full; nothing was changed")]
+    Full(#[source] rusqlite::Error),
+    /// The mount or file is read-only.
+    #[error("the authority lies on a read-only file system or file; nothing was changed")]
+    ReadOnly(#[source] rusqlite::Error),
+    /// Written by a later vpnpki.
+    #[error("the authority has store format {found}; this vpnpki knows formats up to {known}")]
+    Newer {
+        /// As recorded.
+        found: i64,
+        /// The newest this program reads.
+        known: i64,
+    },
+    /// Something in it cannot be what we wrote.
+    #[error("the authority's store is damaged: {0}")]
+    Damaged(String),
+    /// The file could not be made or reached.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Any other fault of the database.
+    #[error("the authority's store could not be used: {0}")]
+    Database(#[source] rusqlite::Error),
+}
+
+/// What is known after a failed commit.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was changed.
+    #[error(transparent)]
+    NotDone(StoreError),
+    /// The database did not say; [`Store::committed`] does.
+    #[error("the store did not say whether act {act} was done")]
+    Unknown {
+        /// The act to ask for.
+        act: ActId,
+        /// What it said instead.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Opens the authority in `dir`.
+pub fn open(dir: &Path, access: Access) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(sqlite::Sqlite::open(dir, access)?))
+}
+
+/// Makes an empty store in `dir`, an existing directory without one.
+pub fn create(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(sqlite::Sqlite::create(dir)?))
+}
+
+/// Whether `dir` holds a store.
+pub fn exists(dir: &Path) -> bool {
+    sqlite::Sqlite::exists(dir)
+}
+
+impl Census {
+    /// How many of a role have a status.
+    pub fn of(&self, role: Role, status: Status) -> u64 {
+        self.counts.iter().filter(|count| count.0 == role && count.1 == status).map(|count| count.2).sum()
+    }
+}
+
+/// The digest a ledger entry holds for a fact: none when it is not in that entry.
+pub fn committed_digest(view: &dyn View, fact: &Change) -> Result<Option<Digest>, StoreError> {
+    let Some(seq) = view.fact_entry(fact)? else { return Ok(None) };
+    let Some(entry) = view.entry(seq)?.and_then(|stored| stored.read().ok()) else { return Ok(None) };
+    let key = fact.key();
+    Ok(entry.changed.iter().rev().find(|(changed, _)| *changed == key).and_then(|(_, digest)| *digest))
+}

@@ -1,2 +1,229 @@
 //! What an act changes, as whole facts: the state of a thing after the act, never a patch.
-//! Knows nothing of tables.
+//! Knows nothing of tables; its digests are what the ledger commits to.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    inventory::{
+        ledger::{Digest, Hasher},
+        Certificate, Peer,
+    },
+    serial::Serial,
+    time::Time,
+    validity::Validity,
+};
+
+/// One thing as it is after the act. Whoever reads the store gets the same facts back, so that their
+/// digests can be compared with those in the ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The authority itself; recorded once.
+    Authority(Identity),
+    /// A CA.
+    Issuer(Issuer),
+    /// A public parameter, such as the Diffie-Hellman group.
+    Parameter(Parameter),
+    /// A sealed secret that belongs to no certificate.
+    Secret(SealedSecret),
+    /// One way into the vault.
+    Unlocker(Unlocker),
+    /// A peer.
+    Peer(Peer),
+    /// A certificate and its standing.
+    Certificate(Certificate),
+    /// The certificate itself, DER.
+    CertificateDer(Serial, Vec<u8>),
+    /// A certificate's private key, sealed; none once it is dropped.
+    SealedKey(Serial, Option<Vec<u8>>),
+    /// The newest CRL of an issuer.
+    Crl(SignedCrl),
+    /// A directory in which a server reads the CRL.
+    Target(Target),
+}
+
+/// Which authority this is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// Random, hexadecimal; sealed secrets are bound to it.
+    pub id: String,
+    /// When it was made.
+    pub created: Time,
+}
+
+/// A CA: its certificate and its sealed key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Issuer {
+    /// Counted from 1; the highest signs.
+    pub number: u32,
+    /// The issuer above, none for a root.
+    pub parent: Option<u32>,
+    /// DER.
+    pub certificate: Vec<u8>,
+    /// An age file.
+    pub sealed_key: Vec<u8>,
+}
+
+/// A public parameter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// `dh`.
+    pub name: String,
+    /// PEM.
+    pub text: String,
+}
+
+/// A sealed secret of the authority or of one server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedSecret {
+    /// What it is.
+    pub kind: SecretKind,
+    /// The server it belongs to; empty for the whole authority.
+    pub scope: String,
+    /// An age file.
+    pub sealed: Vec<u8>,
+}
+
+/// Secrets that belong to no certificate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecretKind {
+    /// `ta.key`: the static key of the control channel (tls-crypt, tls-auth).
+    ControlChannel,
+}
+
+/// One way into the vault: the vault wrapped for whoever holds a passphrase or an identity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unlocker {
+    /// Counted from 1.
+    pub number: u32,
+    /// `passphrase`, `age`, `ssh` or `key-file`.
+    pub kind: String,
+    /// The recipient, or what a person calls it.
+    pub label: String,
+    /// An age file.
+    pub wrapped: Vec<u8>,
+}
+
+/// A CRL as it was signed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedCrl {
+    /// Whose.
+    pub issuer: u32,
+    /// The CRL number (RFC 5280, 5.2.3).
+    pub number: u64,
+    /// thisUpdate and nextUpdate.
+    pub validity: Validity,
+    /// How many serials it lists.
+    pub entries: u64,
+    /// DER.
+    pub der: Vec<u8>,
+}
+
+/// A directory in which a server reads the CRL, named by the user.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// Absolute path.
+    pub dir: String,
+    /// The server peer that runs there.
+    pub server: String,
+    /// Since when.
+    pub added: Time,
+}
+
+impl SecretKind {
+    /// The word in the store and in the sealed text.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ControlChannel => "control-channel-key",
+        }
+    }
+}
+
+impl Change {
+    /// Which thing it is: a key into the ledger's digests.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Authority(_) => "authority".to_owned(),
+            Self::Issuer(issuer) => format!("issuer/{}", issuer.number),
+            Self::Parameter(parameter) => format!("parameter/{}", parameter.name),
+            Self::Secret(secret) => format!("secret/{}/{}", secret.kind.word(), secret.scope),
+            Self::Unlocker(unlocker) => format!("unlocker/{}", unlocker.number),
+            Self::Peer(peer) => format!("peer/{}", peer.name.folded()),
+            Self::Certificate(certificate) => format!("certificate/{}", certificate.serial),
+            Self::CertificateDer(serial, _) => format!("der/{serial}"),
+            Self::SealedKey(serial, _) => format!("key/{serial}"),
+            Self::Crl(crl) => format!("crl/{}", crl.issuer),
+            Self::Target(target) => format!("target/{}", target.dir),
+        }
+    }
+
+    /// What the ledger keeps of it; none when the thing is gone.
+    pub fn digest(&self) -> Option<Digest> {
+        let mut hasher = Hasher::new(self.key().as_str());
+        match self {
+            Self::Authority(identity) => hasher.text(&identity.id).time(identity.created),
+            Self::Issuer(issuer) => {
+                hasher.number(issuer.parent.unwrap_or(0).into()).bytes(&issuer.certificate).bytes(&issuer.sealed_key)
+            }
+            Self::Parameter(parameter) => hasher.text(&parameter.text),
+            Self::Secret(secret) => hasher.bytes(&secret.sealed),
+            Self::Unlocker(unlocker) => hasher.text(&unlocker.kind).text(&unlocker.label).bytes(&unlocker.wrapped),
+            Self::Peer(peer) => hasher
+                .text(peer.name.as_str())
+                .text(&peer.role.to_string())
+                .time(peer.created)
+                .bytes(peer.current.octets()),
+            Self::Certificate(certificate) => digest_certificate(&mut hasher, certificate),
+            Self::CertificateDer(_, der) => hasher.bytes(der),
+            Self::SealedKey(_, sealed) => hasher.bytes(sealed.as_ref()?),
+            Self::Crl(crl) => {
+                hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der)
+            }
+            Self::Target(target) => hasher.text(&target.server).time(target.added),
+        };
+        Some(hasher.finish())
+    }
+}
+
+fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> &'a mut Hasher {
+    hasher.number(certificate.issuer.into()).validity(certificate.validity).time(certificate.issued);
+    if let Some(holder) = &certificate.holder {
+        hasher.text(holder.name.as_str()).text(&holder.role.to_string()).text(&holder.algorithm);
+    }
+    match certificate.revocation {
+        Some(revocation) => hasher.text("revoked").time(revocation.at).number(revocation.reason.code().into()),
+        None => hasher.text("not revoked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Reason, Revocation};
+
+    fn certificate() -> Certificate {
+        Certificate {
+            serial: Serial::fresh([7; 16]),
+            issuer: 1,
+            holder: None,
+            validity: Validity::of_days(Time::from_unix(0), 1, 0),
+            issued: Time::from_unix(0),
+            revocation: None,
+        }
+    }
+
+    #[test]
+    fn a_revocation_changes_the_digest_and_not_the_key() {
+        let valid = Change::Certificate(certificate());
+        let revocation = Some(Revocation { at: Time::from_unix(9), reason: Reason::Unspecified });
+        let revoked = Change::Certificate(Certificate { revocation, ..certificate() });
+        assert_eq!(valid.key(), revoked.key());
+        assert_ne!(valid.digest(), revoked.digest());
+    }
+
+    #[test]
+    fn the_same_bytes_under_another_serial_have_another_digest() {
+        let [one, two] = [1, 2].map(|octet| Change::SealedKey(Serial::fresh([octet; 16]), Some(vec![0; 8])));
+        assert_ne!(one.digest(), two.digest());
+        assert_eq!(Change::SealedKey(Serial::fresh([1; 16]), None).digest(), None);
+    }
+}

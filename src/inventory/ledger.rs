@@ -1,2 +1,369 @@
-//! The ledger: the append-only, hash-chained record of every act.
-//! Knows nothing of where it is kept.
+//! The ledger: the append-only, hash-chained record of every act. Each entry commits to the entry before it and to
+//! digests of all that changed; made with the vault open it carries a MAC. Knows nothing of where it is kept.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{self, SHA256};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    inventory::Revocation,
+    name::{escape, Name},
+    serial::Serial,
+    time::Time,
+    validity::Validity,
+};
+
+/// SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+/// The random id of one act, by which its outcome can be asked again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ActId(pub [u8; 16]);
+
+/// One entry. Its JSON text, exactly as stored, is what is hashed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counted from 1 without gaps.
+    pub seq: u64,
+    /// The hash of the entry before; zeros before the first.
+    pub previous: Digest,
+    /// The act's id.
+    pub act: ActId,
+    /// When.
+    pub at: Time,
+    /// The operating system's name of who did it, as reported.
+    pub by: String,
+    /// The command.
+    pub operation: String,
+    /// What happened, for people and for rebuilding.
+    pub events: Vec<Event>,
+    /// Every fact that changed and the digest of its new state; none when it is gone.
+    pub changed: Vec<(String, Option<Digest>)>,
+    /// How many certificates the store holds after the act.
+    pub certificates: u64,
+    /// How many of them are revoked.
+    pub revoked: u64,
+    /// That a mismatch was known when this was written: trust does not come back by appending.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspect: bool,
+}
+
+/// What happened to whom.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// An authority was made.
+    Initialised {
+        /// The CA's common name.
+        ca: String,
+    },
+    /// A certificate was issued.
+    Issued {
+        /// To whom.
+        name: Name,
+        /// Its serial.
+        serial: Serial,
+    },
+    /// A certificate was revoked.
+    Revoked {
+        /// Whose, when known.
+        name: Option<Name>,
+        /// Its serial.
+        serial: Serial,
+        /// When it ends by itself, needed to rebuild a CRL.
+        not_after: Time,
+        /// Since when and why.
+        revocation: Revocation,
+    },
+    /// A CRL was signed.
+    CrlSigned {
+        /// Its number.
+        number: u64,
+        /// thisUpdate and nextUpdate.
+        validity: Validity,
+        /// How many serials it lists.
+        entries: u64,
+        /// SHA-256 of its DER.
+        sha256: Digest,
+    },
+    /// A server's directory was named as one to publish to.
+    TargetAdded {
+        /// Absolute path.
+        dir: String,
+    },
+    /// A published CRL was newer than the store: the store had been put back.
+    RolledBack {
+        /// Where the newer CRL was found.
+        dir: String,
+        /// Its number.
+        number: u64,
+        /// How many serials were taken over from it.
+        learned: u64,
+    },
+}
+
+/// The newest entry as stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// Its place.
+    pub seq: u64,
+    /// Its hash, which commits to the whole chain.
+    pub hash: Digest,
+}
+
+/// An entry as it lies in the store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredEntry {
+    /// Its place, as stored beside the body.
+    pub seq: u64,
+    /// JSON.
+    pub body: String,
+    /// SHA-256 of the body.
+    pub hash: Digest,
+    /// HMAC-SHA256 of the hash under the vault's MAC key; none when the vault was closed.
+    pub mac: Option<Digest>,
+}
+
+/// What is wrong with an entry.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+pub enum EntryFault {
+    /// The body is no entry.
+    #[error("entry {0} cannot be read")]
+    Unreadable(u64),
+    /// The body does not have the hash beside it.
+    #[error("entry {0} was changed: its hash does not match")]
+    Hash(u64),
+    /// It does not follow the entry before it.
+    #[error("entry {0} does not follow the entry before it")]
+    Chain(u64),
+    /// It was not written by someone with the vault open.
+    #[error("entry {0} was not written with this vault: its MAC does not match")]
+    Mac(u64),
+    /// Without a MAC, yet it changes what only the vault may change.
+    #[error("entry {0} changes `{1}` without a MAC")]
+    Unproven(u64, String),
+}
+
+impl StoredEntry {
+    /// The entry, when body and hash belong together and it stands at its place.
+    pub fn read(&self) -> Result<Entry, EntryFault> {
+        if Digest::of(self.body.as_bytes()) != self.hash {
+            return Err(EntryFault::Hash(self.seq));
+        }
+        let entry: Entry = serde_json::from_str(&self.body).map_err(|_| EntryFault::Unreadable(self.seq))?;
+        if entry.seq == self.seq {
+            Ok(entry)
+        } else {
+            Err(EntryFault::Chain(self.seq))
+        }
+    }
+}
+
+impl Entry {
+    /// What an entry without a MAC may change: where to publish, nothing that decides who has access.
+    pub fn unproven_change(&self) -> Option<&str> {
+        self.changed.iter().map(|(key, _)| key.as_str()).find(|key| !key.starts_with("target/"))
+    }
+
+    /// The text that is stored and hashed.
+    pub fn body(&self) -> String {
+        // a struct of strings, numbers and lists always has a JSON form
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Event {
+    /// One line for people; text from outside is escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Initialised { ca } => write!(f, "authority `{}`", escape(ca)),
+            Self::Issued { name, serial } => write!(f, "issued {name} serial:{serial}"),
+            Self::Revoked { name, serial, revocation, .. } => {
+                let whose = name.as_ref().map_or_else(|| "unknown holder".to_owned(), ToString::to_string);
+                write!(f, "revoked {whose} serial:{serial} ({})", revocation.reason)
+            }
+            Self::CrlSigned { number, entries, validity, .. } => {
+                write!(f, "CRL {number} with {entries} serials until {}", validity.not_after().date())
+            }
+            Self::TargetAdded { dir } => write!(f, "publishes to {}", escape(dir)),
+            Self::RolledBack { dir, number, learned } => {
+                write!(f, "rolled-back: CRL {number} in {} was newer, {learned} serials taken over", escape(dir))
+            }
+        }
+    }
+}
+
+impl Digest {
+    /// SHA-256 of the bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::taken(&digest::digest(&SHA256, bytes))
+    }
+
+    /// From 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_hex(text).map(Self)
+    }
+
+    fn taken(digest: &digest::Digest) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+}
+
+impl ActId {
+    /// From 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse_hex(text).map(Self)
+    }
+}
+
+/// Digests of facts: each field with its length, under the fact's key, so that no two facts share a digest.
+pub struct Hasher(digest::Context);
+
+impl Hasher {
+    /// For the fact of this key.
+    pub fn new(key: &str) -> Self {
+        let mut hasher = Self(digest::Context::new(&SHA256));
+        hasher.text("vpnpki fact 1").text(key);
+        hasher
+    }
+
+    /// A field of bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(&(bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    /// A field of text.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.bytes(text.as_bytes())
+    }
+
+    /// A number.
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        self.bytes(&number.to_be_bytes())
+    }
+
+    /// A moment.
+    pub fn time(&mut self, time: Time) -> &mut Self {
+        self.bytes(&time.unix().to_be_bytes())
+    }
+
+    /// An interval.
+    pub fn validity(&mut self, validity: Validity) -> &mut Self {
+        self.time(validity.not_before()).time(validity.not_after())
+    }
+
+    /// The digest of all fields.
+    pub fn finish(self) -> Digest {
+        Digest::taken(&self.0.finish())
+    }
+}
+
+macro_rules! as_hex {
+    ($type:ty) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+        }
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not hexadecimal of the right length"))
+            }
+        }
+    };
+}
+
+as_hex!(Digest);
+as_hex!(ActId);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry() -> Entry {
+        Entry {
+            seq: 3,
+            previous: Digest::of(b"before"),
+            act: ActId([9; 16]),
+            at: Time::from_unix(0),
+            by: "root".to_owned(),
+            operation: "issue".to_owned(),
+            events: vec![Event::Issued { name: Name::parse("a").unwrap(), serial: Serial::fresh([0; 16]) }],
+            changed: vec![("peer/a".to_owned(), Some(Digest::of(b"a"))), ("key/1".to_owned(), None)],
+            certificates: 2,
+            revoked: 0,
+            suspect: false,
+        }
+    }
+
+    fn stored(entry: &Entry) -> StoredEntry {
+        let body = entry.body();
+        StoredEntry { seq: entry.seq, hash: Digest::of(body.as_bytes()), body, mac: None }
+    }
+
+    #[test]
+    fn an_entry_comes_back_and_a_changed_one_does_not() {
+        let mut kept = stored(&entry());
+        assert_eq!(kept.read(), Ok(entry()));
+        kept.body = kept.body.replace("issue", "renew");
+        assert_eq!(kept.read(), Err(EntryFault::Hash(3)));
+        let moved = StoredEntry { seq: 4, ..stored(&entry()) };
+        assert_eq!(moved.read(), Err(EntryFault::Chain(4)));
+    }
+
+    #[test]
+    fn only_targets_change_without_a_mac() {
+        let mut entry = entry();
+        assert_eq!(entry.unproven_change(), Some("peer/a"));
+        entry.changed = vec![("target//etc/openvpn/server".to_owned(), None)];
+        assert_eq!(entry.unproven_change(), None);
+    }
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        let digest = |fields: [&str; 2]| {
+            let mut hasher = Hasher::new("k");
+            hasher.text(fields[0]).text(fields[1]);
+            hasher.finish()
+        };
+        assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(body in ".{0,200}") {
+            let hash = Digest::of(body.as_bytes());
+            let _ = StoredEntry { seq: 1, body, hash, mac: None }.read();
+        }
+    }
+}

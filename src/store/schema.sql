@@ -1,0 +1,123 @@
+-- The store of one authority, format 1. Every statement of SQL that makes a table is here; every column says what it holds.
+-- Times are whole seconds of UTC since 1970. Serials are unsigned, big-endian, without leading zeros.
+-- `entry` is in every table the seq of the ledger entry that last changed the row.
+
+CREATE TABLE format (
+    version INTEGER NOT NULL            -- of this schema; a reader for every version is kept
+) STRICT;
+
+CREATE TABLE authority (
+    only    INTEGER PRIMARY KEY CHECK (only = 1),  -- one row
+    id      TEXT    NOT NULL,           -- random, hexadecimal; sealed secrets are bound to it
+    created INTEGER NOT NULL,           -- when it was made
+    entry   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE issuer (
+    number      INTEGER PRIMARY KEY,    -- counted from 1; the highest signs
+    parent      INTEGER REFERENCES issuer (number),  -- the issuer above; NULL for a root
+    certificate BLOB    NOT NULL,       -- DER
+    sealed_key  BLOB    NOT NULL,       -- PKCS#8 PEM behind its binding, as an age file
+    entry       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE parameter (
+    name  TEXT PRIMARY KEY,             -- `dh`
+    value TEXT NOT NULL,                -- PEM
+    entry INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE secret (
+    kind   TEXT NOT NULL,               -- `control-channel-key`
+    scope  TEXT NOT NULL,               -- the server it belongs to; empty for the whole authority
+    sealed BLOB NOT NULL,               -- an age file
+    entry  INTEGER NOT NULL,
+    PRIMARY KEY (kind, scope)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unlocker (
+    number  INTEGER PRIMARY KEY,        -- counted from 1
+    kind    TEXT NOT NULL,              -- `passphrase`, `age`, `ssh`, `key-file`
+    label   TEXT NOT NULL,              -- the recipient, or what a person calls it
+    wrapped BLOB NOT NULL,              -- the vault as an age file for this unlocker
+    entry   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE peer (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT    NOT NULL,           -- as first spelled
+    folded  TEXT    NOT NULL UNIQUE,    -- in lower case, computed by us: names differ in more than case
+    role    TEXT    NOT NULL CHECK (role IN ('client', 'server')),
+    created INTEGER NOT NULL,           -- when the name was first given
+    current INTEGER NOT NULL REFERENCES certificate (id) DEFERRABLE INITIALLY DEFERRED,  -- the certificate in bundles made now
+    entry   INTEGER NOT NULL
+) STRICT;
+
+-- Narrow, since `list` reads it whole; what is long lies in tables beside it. Rows are never deleted, so that the highest
+-- id is also their number.
+CREATE TABLE certificate (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    serial     BLOB    NOT NULL,
+    issuer     INTEGER NOT NULL REFERENCES issuer (number),
+    peer       INTEGER REFERENCES peer (id) DEFERRABLE INITIALLY DEFERRED,  -- NULL for a serial learned from a published CRL
+    algorithm  TEXT,                    -- of the key; NULL where the peer is
+    not_before INTEGER NOT NULL,        -- first second in which it holds
+    not_after  INTEGER NOT NULL,        -- last second in which it holds
+    issued     INTEGER NOT NULL,        -- when it was recorded
+    revoked    INTEGER,                 -- when the revocation was recorded; NULL while it is not revoked
+    reason     INTEGER,                 -- CRLReason (RFC 5280, 5.3.1); NULL while it is not revoked
+    entry      INTEGER NOT NULL,
+    UNIQUE (serial, issuer),
+    CHECK ((revoked IS NULL) = (reason IS NULL)),
+    CHECK ((peer IS NULL) = (algorithm IS NULL))
+) STRICT;
+
+CREATE INDEX certificate_of_peer ON certificate (peer);
+CREATE INDEX certificate_revoked ON certificate (issuer, serial) WHERE revoked IS NOT NULL;
+
+CREATE TABLE certificate_der (
+    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),
+    der         BLOB    NOT NULL,       -- as it was signed
+    entry       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sealed_key (
+    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),
+    sealed      BLOB    NOT NULL,       -- PKCS#8 PEM behind its binding, as an age file; the row goes when the key is dropped
+    entry       INTEGER NOT NULL
+) STRICT;
+
+-- Only the newest CRL of each issuer; of older ones the ledger keeps number, dates and hash.
+CREATE TABLE crl (
+    issuer      INTEGER PRIMARY KEY REFERENCES issuer (number),
+    number      INTEGER NOT NULL,       -- CRL number (RFC 5280, 5.2.3); only grows
+    this_update INTEGER NOT NULL,
+    next_update INTEGER NOT NULL,
+    entries     INTEGER NOT NULL,       -- how many serials it lists
+    entry       INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE crl_chunk (
+    issuer INTEGER NOT NULL REFERENCES crl (issuer),
+    part   INTEGER NOT NULL,            -- counted from 0
+    der    BLOB    NOT NULL,            -- at most 256 KiB of the DER
+    PRIMARY KEY (issuer, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE target (
+    dir    TEXT PRIMARY KEY,            -- absolute path of a directory in which a server reads the CRL
+    server TEXT NOT NULL,               -- the server peer that runs there
+    added  INTEGER NOT NULL,            -- since when
+    entry  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ledger (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    act     BLOB NOT NULL UNIQUE,       -- the act's random id
+    revokes INTEGER NOT NULL,           -- 1 when the entry holds a revocation
+    body    TEXT NOT NULL,              -- the entry as JSON, exactly as hashed
+    hash    BLOB NOT NULL,              -- SHA-256 of the body
+    mac     BLOB                        -- HMAC-SHA256 of the hash; NULL when the vault was closed
+) STRICT;
+
+CREATE INDEX ledger_revocations ON ledger (seq) WHERE revokes = 1;

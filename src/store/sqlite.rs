@@ -1,0 +1,181 @@
+//! The SQLite back end: opening, creating, transactions. Which statement reads or writes what is in the files beside.
+//! The one place that knows `pki.db`; after creating it empty our code never opens it beside SQLite, since closing a
+//! descriptor would drop SQLite's locks (POSIX, fcntl).
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::{
+    files::{self, FilesystemKind},
+    inventory::ActId,
+    store::{Access, Store, StoreError, View, Writing},
+};
+
+mod read;
+mod write;
+
+/// A store in one SQLite file.
+pub(super) struct Sqlite {
+    connection: Connection,
+    notices: Vec<String>,
+}
+
+/// One transaction: a snapshot, or the writer.
+struct Session<'a> {
+    transaction: Transaction<'a>,
+    /// What was recorded so far.
+    pending: write::Pending,
+}
+
+impl Sqlite {
+    pub(super) fn exists(dir: &Path) -> bool {
+        files::exists(&file(dir))
+    }
+
+    pub(super) fn open(dir: &Path, access: Access) -> Result<Self, StoreError> {
+        if !Self::exists(dir) {
+            return Err(StoreError::Missing(dir.display().to_string()));
+        }
+        let path = file(dir);
+        let opened = match (connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE), access) {
+            (Err(_), Access::Read) => connect_unwritable(&path),
+            (result, _) => result,
+        };
+        let connection = opened.map_err(fault)?;
+        check_format(&connection)?;
+        Ok(Self { connection, notices: notices(dir) })
+    }
+
+    /// The file gets its mode from `files`; SQLite gives the same mode and owner to what it puts beside.
+    pub(super) fn create(dir: &Path) -> Result<Self, StoreError> {
+        let path = file(dir);
+        files::create_private(&path)?;
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
+        // WAL: readers go on while one writes, and a commit costs two fsyncs. It needs shared memory beside the file,
+        // which network file systems do not give.
+        let mode = if files::filesystem_kind(dir) == FilesystemKind::Local { "WAL" } else { "DELETE" };
+        connection.pragma_update(None, "journal_mode", mode).map_err(fault)?;
+        let transaction = connection.unchecked_transaction().map_err(fault)?;
+        transaction.execute_batch(include_str!("schema.sql")).map_err(fault)?;
+        transaction.execute("INSERT INTO format (version) VALUES (?1)", [FORMAT]).map_err(fault)?;
+        transaction.commit().map_err(fault)?;
+        Ok(Self { connection, notices: notices(dir) })
+    }
+
+    fn session(&self, behavior: TransactionBehavior) -> Result<Session<'_>, rusqlite::Error> {
+        let transaction = Transaction::new_unchecked(&self.connection, behavior)?;
+        Ok(Session { transaction, pending: write::Pending::default() })
+    }
+}
+
+impl Store for Sqlite {
+    fn snapshot(&self) -> Result<Box<dyn View + '_>, StoreError> {
+        Ok(Box::new(self.session(TransactionBehavior::Deferred).map_err(fault)?))
+    }
+
+    fn begin(&self, patience: Duration) -> Result<Box<dyn Writing + '_>, StoreError> {
+        self.connection.busy_timeout(patience).map_err(fault)?;
+        let mut session = self.session(TransactionBehavior::Immediate).map_err(|error| match fault(error) {
+            StoreError::Busy(_) => StoreError::Busy(patience.as_secs()),
+            other => other,
+        })?;
+        session.pending = session.next()?;
+        Ok(Box::new(session))
+    }
+
+    fn committed(&self, act: ActId) -> Result<bool, StoreError> {
+        let found = self.connection.query_row("SELECT count(*) FROM ledger WHERE act = ?1", [act.0], |row| row.get(0));
+        found.map(|count: i64| count > 0).map_err(fault)
+    }
+
+    fn notices(&self) -> &[String] {
+        &self.notices
+    }
+}
+
+/// The store's words for what SQLite says.
+fn fault(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(PATIENCE.as_secs()),
+        Some(ErrorCode::DiskFull) => StoreError::Full(error),
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
+        _ => StoreError::Database(error),
+    }
+}
+
+fn file(dir: &Path) -> PathBuf {
+    dir.join("pki.db")
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+    )?;
+    // the first read proves that the file, its WAL and its shared memory can be used
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+/// Where nothing can be written (read-only mount, full disk) a WAL reader cannot make its shared memory. Without a WAL
+/// beside it the file is complete and cannot change under us; with one, an exclusive reader keeps its index in memory.
+fn connect_unwritable(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    if files::is_empty_or_missing(Path::new(&wal)) {
+        let uri = format!("file:{}?immutable=1", escape_uri(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(uri, flags)?;
+        prepare(&connection)?;
+        return Ok(connection);
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// A path inside a `file:` URI: `?`, `#` and `%` have a meaning there (sqlite.org/uri.html).
+fn escape_uri(path: &Path) -> String {
+    path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
+fn check_format(connection: &Connection) -> Result<(), StoreError> {
+    let found: i64 = connection
+        .query_row("SELECT version FROM format", [], |row| row.get(0))
+        .map_err(|error| StoreError::Damaged(format!("it names no format ({error})")))?;
+    match found {
+        FORMAT => Ok(()),
+        _ if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
+        _ => Err(StoreError::Damaged(format!("format {found} never existed"))),
+    }
+}
+
+fn notices(dir: &Path) -> Vec<String> {
+    match files::filesystem_kind(dir) {
+        FilesystemKind::Local => Vec::new(),
+        FilesystemKind::Network => vec![format!(
+            "`{}` is on a network file system: locks are only as good as its server's, and writing is slower",
+            dir.display()
+        )],
+    }
+}
+
+/// The schema in `schema.sql`.
+const FORMAT: i64 = 1;
+
+/// How long opening waits for someone who is closing.
+const PATIENCE: Duration = Duration::from_secs(30);

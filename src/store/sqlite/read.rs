@@ -1,0 +1,393 @@
+//! What the SQLite back end reads: rows in, facts out.
+//! Every row is parsed through the types' own doors, so that a row changed from outside is an error and never a panic.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{params, OptionalExtension, Params, Row};
+
+use super::{fault, Session};
+use crate::{
+    inventory::{
+        Certificate, Change, Digest, Holder, Identity, Issuer, Parameter, Peer, Reason, Revocation, Role, SealedSecret,
+        SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
+    },
+    name::Name,
+    serial::Serial,
+    store::{Census, CrlFacts, Entries, StoreError, Totals, View},
+    time::Time,
+    validity::Validity,
+};
+
+impl Session<'_> {
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut statement = self.transaction.prepare_cached(sql).map_err(fault)?;
+        let mut rows = statement.query(parameters).map_err(fault)?;
+        rows.next().map_err(fault)?.map(read).transpose()
+    }
+
+    fn each(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.transaction.prepare_cached(sql).map_err(fault)?;
+        let mut rows = statement.query(parameters).map_err(fault)?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            if read(row)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        self.each(sql, parameters, |row| {
+            found.push(read(row)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
+    }
+
+    fn visit_facts<T>(
+        &self,
+        sql: &str,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+        into: impl Fn(T) -> Change,
+        visit: &mut dyn FnMut(Change, u64),
+    ) -> Result<(), StoreError> {
+        self.each(sql, [], |row| {
+            visit(into(read(row)?), cell::<i64>(row, "entry")?.unsigned_abs());
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+}
+
+impl View for Session<'_> {
+    fn identity(&self) -> Result<Identity, StoreError> {
+        self.one("SELECT * FROM authority", [], identity)?.ok_or_else(|| missing("authority"))
+    }
+
+    fn issuer(&self) -> Result<Issuer, StoreError> {
+        self.one("SELECT * FROM issuer ORDER BY number DESC LIMIT 1", [], issuer)?.ok_or_else(|| missing("issuer"))
+    }
+
+    fn parameter(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let found = self.one("SELECT * FROM parameter WHERE name = ?1", [name], parameter)?;
+        Ok(found.map(|parameter| parameter.text))
+    }
+
+    fn secret(&self, kind: SecretKind) -> Result<Option<SealedSecret>, StoreError> {
+        self.one("SELECT * FROM secret WHERE kind = ?1 AND scope = ''", [kind.word()], secret)
+    }
+
+    fn unlockers(&self) -> Result<Vec<Unlocker>, StoreError> {
+        self.all("SELECT * FROM unlocker ORDER BY number", [], unlocker)
+    }
+
+    fn peer(&self, name: &Name) -> Result<Option<Peer>, StoreError> {
+        self.one(&format!("{PEERS} WHERE p.folded = ?1"), [name.folded()], peer)
+    }
+
+    fn peers(&self, visit: &mut dyn FnMut(Peer, Certificate) -> ControlFlow<()>) -> Result<(), StoreError> {
+        let sql = "SELECT p.name, p.role, p.created, c.serial AS current, c.*, c.entry FROM peer p
+                   JOIN certificate c ON c.id = p.current ORDER BY p.folded";
+        self.each(sql, [], |row| {
+            let peer = peer(row)?;
+            let holder = holder(peer.name.clone(), peer.role, row)?;
+            Ok(visit(peer, certificate_of(row, Some(holder))?))
+        })
+    }
+
+    fn certificate(&self, serial: &Serial) -> Result<Option<Certificate>, StoreError> {
+        self.one(&format!("{CERTIFICATES} WHERE c.serial = ?1"), [serial.octets()], certificate)
+    }
+
+    fn certificates_of(&self, name: &Name) -> Result<Vec<Certificate>, StoreError> {
+        self.all(&format!("{CERTIFICATES} WHERE p.folded = ?1 ORDER BY c.id"), [name.folded()], certificate)
+    }
+
+    fn certificates(&self, visit: &mut dyn FnMut(Certificate) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.each(&format!("{CERTIFICATES} ORDER BY c.id"), [], |row| Ok(visit(certificate(row)?)))
+    }
+
+    fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT d.der FROM certificate_der d JOIN certificate c ON c.id = d.certificate WHERE c.serial = ?1";
+        self.one(sql, [serial.octets()], |row| cell(row, "der"))
+    }
+
+    fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT k.sealed FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
+        self.one(sql, [serial.octets()], |row| cell(row, "sealed"))
+    }
+
+    fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
+        let sql = format!("{CERTIFICATES} WHERE c.issuer = ?1 AND c.revoked IS NOT NULL ORDER BY c.serial");
+        self.each(&sql, [issuer], |row| {
+            visit(certificate(row)?);
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn crl(&self, issuer: u32) -> Result<Option<SignedCrl>, StoreError> {
+        let Some(facts) = self.crl_facts(issuer)? else { return Ok(None) };
+        let mut der = Vec::new();
+        self.each("SELECT der FROM crl_chunk WHERE issuer = ?1 ORDER BY part", [issuer], |row| {
+            der.extend_from_slice(row.get_ref("der").and_then(|value| Ok(value.as_blob()?)).map_err(fault)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let CrlFacts { number, validity, entries } = facts;
+        Ok(Some(SignedCrl { issuer, number, validity, entries, der }))
+    }
+
+    fn crl_facts(&self, issuer: u32) -> Result<Option<CrlFacts>, StoreError> {
+        self.one("SELECT * FROM crl WHERE issuer = ?1", [issuer], |row| {
+            let validity = interval(time(row, "this_update")?, time(row, "next_update")?)?;
+            Ok(CrlFacts { number: count(row, "number")?, validity, entries: count(row, "entries")? })
+        })
+    }
+
+    fn targets(&self) -> Result<Vec<Target>, StoreError> {
+        self.all("SELECT * FROM target ORDER BY dir", [], target)
+    }
+
+    fn census(&self, now: Time) -> Result<Census, StoreError> {
+        let sql = "SELECT p.role AS role, CASE WHEN c.reason = 6 THEN 'suspended' WHEN c.revoked IS NOT NULL THEN 'revoked'
+                     WHEN c.not_after < ?1 THEN 'expired' ELSE 'valid' END AS status, count(*) AS many
+                   FROM peer p JOIN certificate c ON c.id = p.current GROUP BY 1, 2 ORDER BY 1, 2";
+        let counts = self.all(sql, [now.unix()], |row| {
+            let status: Status = cell::<String>(row, "status")?.parse().map_err(StoreError::Damaged)?;
+            Ok((role(row)?, status, count(row, "many")?))
+        })?;
+        Ok(Census { counts })
+    }
+
+    fn totals(&self) -> Result<Totals, StoreError> {
+        let sql = "SELECT (SELECT coalesce(max(id), 0) FROM certificate) AS certificates,
+                          (SELECT count(*) FROM certificate INDEXED BY certificate_revoked WHERE revoked IS NOT NULL) AS revoked";
+        let totals = self.one(sql, [], |row| {
+            Ok(Totals { certificates: count(row, "certificates")?, revoked: count(row, "revoked")? })
+        })?;
+        totals.ok_or_else(|| missing("certificates"))
+    }
+
+    fn head(&self) -> Result<Option<StoredEntry>, StoreError> {
+        self.one("SELECT * FROM ledger ORDER BY seq DESC LIMIT 1", [], stored_entry)
+    }
+
+    fn entry(&self, seq: u64) -> Result<Option<StoredEntry>, StoreError> {
+        self.one("SELECT * FROM ledger WHERE seq = ?1", [signed(seq)?], stored_entry)
+    }
+
+    fn entries(
+        &self,
+        from: u64,
+        which: Entries,
+        visit: &mut dyn FnMut(StoredEntry) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let filter = match which {
+            Entries::All => "",
+            Entries::Revocations => "AND revokes = 1",
+        };
+        let sql = format!("SELECT * FROM ledger WHERE seq >= ?1 {filter} ORDER BY seq");
+        self.each(&sql, [signed(from)?], |row| Ok(visit(stored_entry(row)?)))
+    }
+
+    fn facts(&self, visit: &mut dyn FnMut(Change, u64)) -> Result<(), StoreError> {
+        self.visit_facts("SELECT * FROM authority", identity, Change::Authority, visit)?;
+        self.visit_facts("SELECT * FROM issuer", issuer, Change::Issuer, visit)?;
+        self.visit_facts("SELECT * FROM parameter", parameter, Change::Parameter, visit)?;
+        self.visit_facts("SELECT * FROM secret", secret, Change::Secret, visit)?;
+        self.visit_facts("SELECT * FROM unlocker", unlocker, Change::Unlocker, visit)?;
+        self.visit_facts(PEERS, peer, Change::Peer, visit)?;
+        self.visit_facts(CERTIFICATES, certificate, Change::Certificate, visit)?;
+        let ders = "SELECT c.serial, d.der AS bytes, d.entry FROM certificate_der d JOIN certificate c ON c.id = d.certificate";
+        self.visit_facts(ders, serial_and_bytes, |(serial, der)| Change::CertificateDer(serial, der), visit)?;
+        let keys = "SELECT c.serial, k.sealed AS bytes, k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate";
+        self.visit_facts(keys, serial_and_bytes, |(serial, key)| Change::SealedKey(serial, Some(key)), visit)?;
+        self.visit_facts("SELECT * FROM target", target, Change::Target, visit)?;
+        for (issuer, entry) in self.all("SELECT issuer, entry FROM crl", [], |row| {
+            Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?))
+        })? {
+            if let Some(crl) = self.crl(issuer)? {
+                visit(Change::Crl(crl), entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn fact_entry(&self, fact: &Change) -> Result<Option<u64>, StoreError> {
+        let entry = |row: &Row<'_>| count(row, "entry");
+        match fact {
+            Change::Authority(_) => self.one("SELECT entry FROM authority", [], entry),
+            Change::Issuer(issuer) => self.one("SELECT entry FROM issuer WHERE number = ?1", [issuer.number], entry),
+            Change::Parameter(parameter) => {
+                self.one("SELECT entry FROM parameter WHERE name = ?1", [&parameter.name], entry)
+            }
+            Change::Secret(secret) => {
+                let sql = "SELECT entry FROM secret WHERE kind = ?1 AND scope = ?2";
+                self.one(sql, params![secret.kind.word(), secret.scope], entry)
+            }
+            Change::Unlocker(unlocker) => {
+                self.one("SELECT entry FROM unlocker WHERE number = ?1", [unlocker.number], entry)
+            }
+            Change::Peer(peer) => self.one("SELECT entry FROM peer WHERE folded = ?1", [peer.name.folded()], entry),
+            Change::Certificate(certificate) => {
+                self.one("SELECT entry FROM certificate WHERE serial = ?1", [certificate.serial.octets()], entry)
+            }
+            Change::CertificateDer(serial, _) => {
+                let sql = "SELECT d.entry FROM certificate_der d JOIN certificate c ON c.id = d.certificate WHERE c.serial = ?1";
+                self.one(sql, [serial.octets()], entry)
+            }
+            Change::SealedKey(serial, _) => {
+                let sql = "SELECT k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
+                self.one(sql, [serial.octets()], entry)
+            }
+            Change::Crl(crl) => self.one("SELECT entry FROM crl WHERE issuer = ?1", [crl.issuer], entry),
+            Change::Target(target) => self.one("SELECT entry FROM target WHERE dir = ?1", [&target.dir], entry),
+        }
+    }
+}
+
+fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
+    row.get(column).map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
+    let number: i64 = cell(row, column)?;
+    u64::try_from(number).map_err(|_| StoreError::Damaged(format!("column `{column}` is negative")))
+}
+
+fn time(row: &Row<'_>, column: &str) -> Result<Time, StoreError> {
+    cell(row, column).map(Time::from_unix)
+}
+
+pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Damaged(format!("{number} is out of range")))
+}
+
+fn interval(from: Time, to: Time) -> Result<Validity, StoreError> {
+    Validity::new(from, to).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn missing(what: &str) -> StoreError {
+    StoreError::Damaged(format!("it holds no {what}"))
+}
+
+fn serial(row: &Row<'_>, column: &str) -> Result<Serial, StoreError> {
+    let octets: Vec<u8> = cell(row, column)?;
+    Serial::from_octets(&octets).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn serial_and_bytes(row: &Row<'_>) -> Result<(Serial, Vec<u8>), StoreError> {
+    Ok((serial(row, "serial")?, cell(row, "bytes")?))
+}
+
+fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
+    Ok(Identity { id: cell(row, "id")?, created: time(row, "created")? })
+}
+
+fn issuer(row: &Row<'_>) -> Result<Issuer, StoreError> {
+    Ok(Issuer {
+        number: cell(row, "number")?,
+        parent: cell(row, "parent")?,
+        certificate: cell(row, "certificate")?,
+        sealed_key: cell(row, "sealed_key")?,
+    })
+}
+
+fn parameter(row: &Row<'_>) -> Result<Parameter, StoreError> {
+    Ok(Parameter { name: cell(row, "name")?, text: cell(row, "value")? })
+}
+
+fn secret(row: &Row<'_>) -> Result<SealedSecret, StoreError> {
+    let word: String = cell(row, "kind")?;
+    let kind = SecretKind::ControlChannel;
+    if word != kind.word() {
+        return Err(StoreError::Damaged(format!("`{}` is no kind of secret", crate::name::escape(&word))));
+    }
+    Ok(SealedSecret { kind, scope: cell(row, "scope")?, sealed: cell(row, "sealed")? })
+}
+
+fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
+    Ok(Unlocker {
+        number: cell(row, "number")?,
+        kind: cell(row, "kind")?,
+        label: cell(row, "label")?,
+        wrapped: cell(row, "wrapped")?,
+    })
+}
+
+fn role(row: &Row<'_>) -> Result<Role, StoreError> {
+    cell::<String>(row, "role")?.parse().map_err(StoreError::Damaged)
+}
+
+fn name(row: &Row<'_>) -> Result<Name, StoreError> {
+    Name::parse(&cell::<String>(row, "name")?).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
+    Ok(Peer { name: name(row)?, role: role(row)?, created: time(row, "created")?, current: serial(row, "current")? })
+}
+
+fn holder(name: Name, role: Role, row: &Row<'_>) -> Result<Holder, StoreError> {
+    Ok(Holder { name, role, algorithm: cell(row, "algorithm")? })
+}
+
+fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
+    let known: Option<i64> = cell(row, "peer")?;
+    let holder = known.map(|_| holder(name(row)?, role(row)?, row)).transpose()?;
+    certificate_of(row, holder)
+}
+
+fn certificate_of(row: &Row<'_>, holder: Option<Holder>) -> Result<Certificate, StoreError> {
+    let revoked: Option<i64> = cell(row, "revoked")?;
+    let revocation = revoked.map(|at| revocation(row, at)).transpose()?;
+    Ok(Certificate {
+        serial: serial(row, "serial")?,
+        issuer: cell(row, "issuer")?,
+        holder,
+        validity: interval(time(row, "not_before")?, time(row, "not_after")?)?,
+        issued: time(row, "issued")?,
+        revocation,
+    })
+}
+
+fn revocation(row: &Row<'_>, at: i64) -> Result<Revocation, StoreError> {
+    Ok(Revocation { at: Time::from_unix(at), reason: Reason::from_code(cell(row, "reason")?) })
+}
+
+fn target(row: &Row<'_>) -> Result<Target, StoreError> {
+    Ok(Target { dir: cell(row, "dir")?, server: cell(row, "server")?, added: time(row, "added")? })
+}
+
+fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
+    Ok(StoredEntry {
+        seq: count(row, "seq")?,
+        body: cell(row, "body")?,
+        hash: Digest(cell(row, "hash")?),
+        mac: cell::<Option<[u8; 32]>>(row, "mac")?.map(Digest),
+    })
+}
+
+const PEERS: &str = "SELECT p.name, p.role, p.created, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
+
+const CERTIFICATES: &str = "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";
+
+/// The row's own id of a certificate.
+pub(super) fn certificate_id(session: &Session<'_>, serial: &Serial) -> Result<i64, StoreError> {
+    let sql = "SELECT id FROM certificate WHERE serial = ?1";
+    let found = session.transaction.query_row(sql, [serial.octets()], |row| row.get(0)).optional().map_err(fault)?;
+    found.ok_or_else(|| StoreError::Damaged(format!("there is no certificate serial:{serial}")))
+}

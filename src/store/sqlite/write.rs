@@ -1,0 +1,190 @@
+//! What the SQLite back end writes: facts in, one ledger entry for all of them, one commit.
+//! Nothing else in the program changes the database.
+
+use rusqlite::{params, OptionalExtension};
+
+use super::{
+    fault,
+    read::{certificate_id, signed},
+    Session,
+};
+use crate::{
+    inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl},
+    serial::Serial,
+    store::{CommitError, Draft, StoreError, Totals, View, Writing},
+};
+
+/// What a writing session has recorded so far.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// The place of the entry to come.
+    seq: u64,
+    /// The hash of the entry before.
+    previous: Digest,
+    changed: Vec<(String, Option<Digest>)>,
+}
+
+impl Session<'_> {
+    /// The state of a writer that has just begun.
+    pub(super) fn next(&self) -> Result<Pending, StoreError> {
+        let head = self.head()?;
+        let (seq, previous) = head.map_or((1, Digest::default()), |head| (head.seq + 1, head.hash));
+        Ok(Pending { seq, previous, changed: Vec::new() })
+    }
+
+    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+        self.transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
+    }
+
+    fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO peer (name, folded, role, created, current, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (folded) DO UPDATE SET current = excluded.current, created = excluded.created, entry = excluded.entry";
+        let current = certificate_id(self, &peer.current)?;
+        let role = peer.role.to_string();
+        let row = params![peer.name.as_str(), peer.name.folded(), role, peer.created.unix(), current, entry];
+        self.execute(sql, row).map(drop)
+    }
+
+    /// A certificate comes before its new peer: the peer's row is made with it and completed by the peer's own fact;
+    /// the deferred reference refuses the commit when that fact is missing.
+    fn peer_id(&self, certificate: &Certificate, entry: i64) -> Result<Option<i64>, StoreError> {
+        let Some(holder) = &certificate.holder else { return Ok(None) };
+        let sql = "SELECT id FROM peer WHERE folded = ?1";
+        let folded = holder.name.folded();
+        let known = self.transaction.query_row(sql, [&folded], |row| row.get(0)).optional().map_err(fault)?;
+        if known.is_some() {
+            return Ok(known);
+        }
+        let sql = "INSERT INTO peer (name, folded, role, created, current, entry) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
+        let role = holder.role.to_string();
+        self.execute(sql, params![holder.name.as_str(), folded, role, certificate.issued.unix(), entry])?;
+        Ok(Some(self.transaction.last_insert_rowid()))
+    }
+
+    fn record_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                   ON CONFLICT (serial, issuer) DO UPDATE SET revoked = excluded.revoked, reason = excluded.reason, entry = excluded.entry";
+        let validity = certificate.validity;
+        let row = params![
+            certificate.serial.octets(),
+            certificate.issuer,
+            self.peer_id(certificate, entry)?,
+            certificate.holder.as_ref().map(|holder| holder.algorithm.as_str()),
+            validity.not_before().unix(),
+            validity.not_after().unix(),
+            certificate.issued.unix(),
+            certificate.revocation.map(|revocation| revocation.at.unix()),
+            certificate.revocation.map(|revocation| revocation.reason.code()),
+            entry,
+        ];
+        self.execute(sql, row).map(drop)
+    }
+
+    fn record_key(&self, serial: &Serial, sealed: Option<&[u8]>, entry: i64) -> Result<(), StoreError> {
+        let id = certificate_id(self, serial)?;
+        match sealed {
+            Some(sealed) => self
+                .execute("INSERT INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)", params![id, sealed, entry]),
+            None => self.execute("DELETE FROM sealed_key WHERE certificate = ?1", [id]),
+        }
+        .map(drop)
+    }
+
+    fn record_crl(&self, crl: &SignedCrl, entry: i64) -> Result<(), StoreError> {
+        self.execute("DELETE FROM crl_chunk WHERE issuer = ?1", [crl.issuer])?;
+        let sql = "INSERT INTO crl (issuer, number, this_update, next_update, entries, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT (issuer) DO UPDATE SET number = excluded.number, this_update = excluded.this_update,
+                   next_update = excluded.next_update, entries = excluded.entries, entry = excluded.entry";
+        let (from, to) = (crl.validity.not_before().unix(), crl.validity.not_after().unix());
+        self.execute(sql, params![crl.issuer, signed(crl.number)?, from, to, signed(crl.entries)?, entry])?;
+        for (part, chunk) in crl.der.chunks(CHUNK).enumerate() {
+            let sql = "INSERT INTO crl_chunk (issuer, part, der) VALUES (?1, ?2, ?3)";
+            self.execute(sql, params![crl.issuer, signed(part as u64)?, chunk])?;
+        }
+        Ok(())
+    }
+
+    fn insert(&self, change: &Change, entry: i64) -> Result<(), StoreError> {
+        match change {
+            Change::Authority(identity) => {
+                let sql = "INSERT INTO authority (only, id, created, entry) VALUES (1, ?1, ?2, ?3)";
+                self.execute(sql, params![identity.id, identity.created.unix(), entry]).map(drop)
+            }
+            Change::Issuer(issuer) => {
+                let sql = "INSERT INTO issuer (number, parent, certificate, sealed_key, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+                let row = params![issuer.number, issuer.parent, issuer.certificate, issuer.sealed_key, entry];
+                self.execute(sql, row).map(drop)
+            }
+            Change::Parameter(parameter) => {
+                let sql = "INSERT OR REPLACE INTO parameter (name, value, entry) VALUES (?1, ?2, ?3)";
+                self.execute(sql, params![parameter.name, parameter.text, entry]).map(drop)
+            }
+            Change::Secret(secret) => {
+                let sql = "INSERT OR REPLACE INTO secret (kind, scope, sealed, entry) VALUES (?1, ?2, ?3, ?4)";
+                self.execute(sql, params![secret.kind.word(), secret.scope, secret.sealed, entry]).map(drop)
+            }
+            Change::Unlocker(unlocker) => {
+                let sql = "INSERT INTO unlocker (number, kind, label, wrapped, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+                let row = params![unlocker.number, unlocker.kind, unlocker.label, unlocker.wrapped, entry];
+                self.execute(sql, row).map(drop)
+            }
+            Change::Peer(peer) => self.record_peer(peer, entry),
+            Change::Certificate(certificate) => self.record_certificate(certificate, entry),
+            Change::CertificateDer(serial, der) => {
+                let sql = "INSERT INTO certificate_der (certificate, der, entry) VALUES (?1, ?2, ?3)";
+                self.execute(sql, params![certificate_id(self, serial)?, der, entry]).map(drop)
+            }
+            Change::SealedKey(serial, sealed) => self.record_key(serial, sealed.as_deref(), entry),
+            Change::Crl(crl) => self.record_crl(crl, entry),
+            Change::Target(target) => {
+                let sql = "INSERT OR REPLACE INTO target (dir, server, added, entry) VALUES (?1, ?2, ?3, ?4)";
+                self.execute(sql, params![target.dir, target.server, target.added.unix(), entry]).map(drop)
+            }
+        }
+    }
+
+    fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError> {
+        let Totals { certificates, revoked } = self.totals()?;
+        let revokes = draft.events.iter().any(|event| matches!(event, Event::Revoked { .. }));
+        let entry = Entry {
+            seq: self.pending.seq,
+            previous: self.pending.previous,
+            act: draft.act,
+            at: draft.at,
+            by: draft.by,
+            operation: draft.operation.to_owned(),
+            events: draft.events,
+            changed: std::mem::take(&mut self.pending.changed),
+            certificates,
+            revoked,
+            suspect: draft.suspect,
+        };
+        let body = entry.body();
+        let hash = Digest::of(body.as_bytes());
+        let mac = draft.mac.map(|mac| mac(&hash.0));
+        let sql = "INSERT INTO ledger (seq, act, revokes, body, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        self.execute(sql, params![signed(entry.seq)?, entry.act.0, revokes, body, hash.0, mac])?;
+        Ok(Head { seq: entry.seq, hash })
+    }
+}
+
+impl Writing for Session<'_> {
+    fn record(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.insert(change, signed(self.pending.seq)?)?;
+        self.pending.changed.push((change.key(), change.digest()));
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>, draft: Draft<'_>) -> Result<Head, CommitError> {
+        let act = draft.act;
+        let head = self.append(draft).map_err(CommitError::NotDone)?;
+        match self.transaction.commit() {
+            Ok(()) => Ok(head),
+            Err(error) => Err(CommitError::Unknown { act, source: fault(error) }),
+        }
+    }
+}
+
+/// How much of a CRL one row holds.
+const CHUNK: usize = 256 * 1024;
