@@ -1,1 +1,154 @@
-//! placeholder
+//! The command line: arguments, prompts, reports, exit codes; one file per command.
+//! No policy: each command opens the authority, calls one verb on it and hands a report over.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+mod crl;
+mod environment;
+mod export;
+mod failure;
+mod generate;
+mod init;
+mod issue;
+mod list;
+mod log;
+mod outputs;
+mod report;
+mod revoke;
+mod session;
+mod show;
+mod status;
+mod terminal;
+
+pub use failure::{Exit, Failure};
+
+use environment::Environment;
+use session::Session;
+
+/// Gives people access to an OpenVPN network and takes it back.
+///
+/// One binary in place of easy-rsa: a CA whose key is never in clear on a disk, a server bundle, a bundle for each
+/// client, and a revocation list that reaches the server in the same act.
+#[derive(Parser)]
+#[command(name = "vpnpki", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What holds for every command.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The PKI directory [default: ./pki, or $VPNPKI_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    pki: Option<std::path::PathBuf>,
+    /// Print exactly one JSON object on standard output, errors as one on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print only what was asked for
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Answer every question with yes
+    #[arg(short, long, global = true)]
+    yes: bool,
+    /// Never ask; fail where an answer is missing
+    #[arg(long, global = true)]
+    batch: bool,
+    /// Read the vault's passphrase from the first line of FILE [also: $VPNPKI_PASSPHRASE_FILE, $VPNPKI_PASSPHRASE]
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<std::path::PathBuf>,
+    /// Open the vault with the age or SSH private key in FILE [also: $VPNPKI_IDENTITY]
+    #[arg(long, global = true, value_name = "FILE")]
+    identity: Option<std::path::PathBuf>,
+    /// Wait so long for another vpnpki that is writing
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, hide_default_value = true)]
+    wait: u64,
+    /// Go on although the clock is far past the newest entry of the ledger
+    #[arg(long, global = true)]
+    clock_is_right: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Arguments),
+    Issue(issue::Arguments),
+    Export(export::Arguments),
+    Revoke(revoke::Arguments),
+    List(list::Arguments),
+    Show(show::Arguments),
+    Status(status::Arguments),
+    Crl(crl::Arguments),
+    Log(log::Arguments),
+    Generate(generate::Arguments),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // nothing of a passphrase or key may reach a core file; secrets leave the environment before any thread starts
+    terminal::forbid_core_files();
+    let environment = Environment::take();
+    let outcome = std::panic::catch_unwind(|| run(environment));
+    outcome.unwrap_or(Exit::Bug).into()
+}
+
+fn run(environment: Environment) -> Exit {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    let parsed = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error, json),
+    };
+    let name = cli.command.name();
+    let session = Session::new(cli.global, environment);
+    match cli.command.run(&session) {
+        Ok(exit) => exit,
+        Err(failure) => failure.print(name, session.json()),
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Issue(_) => "issue",
+            Self::Export(_) => "export",
+            Self::Revoke(_) => "revoke",
+            Self::List(_) => "list",
+            Self::Show(_) => "show",
+            Self::Status(_) => "status",
+            Self::Crl(crl) => crl.name(),
+            Self::Log(log) => log.name(),
+            Self::Generate(_) => "generate",
+        }
+    }
+
+    fn run(self, session: &Session) -> Result<Exit, Failure> {
+        match self {
+            Self::Init(arguments) => arguments.run(session),
+            Self::Issue(arguments) => arguments.run(session),
+            Self::Export(arguments) => arguments.run(session),
+            Self::Revoke(arguments) => arguments.run(session),
+            Self::List(arguments) => arguments.run(session),
+            Self::Show(arguments) => arguments.run(session),
+            Self::Status(arguments) => arguments.run(session),
+            Self::Crl(arguments) => arguments.run(session),
+            Self::Log(arguments) => arguments.run(session),
+            Self::Generate(arguments) => arguments.run(session),
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpnpki init --remote vpn.example.com --issue client1    an authority, ./server and client1.ovpn
+  vpnpki issue laptop-7                                   laptop-7.ovpn
+  vpnpki revoke client1                                   refused from now on, on every server
+  vpnpki export laptop-7 --format zip                     the same credentials as separate files
+  vpnpki status                                           what needs attention
+
+Exit codes: 0 done, 1 refused or failed, 2 usage, 3 something is due, 4 locked, 70 a bug.";

@@ -1,0 +1,231 @@
+//! Bundles on their way out: made, staged as unnamed files before the commit, put in place after it.
+//! Knows nothing of what was decided; a failure here never undoes an act.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    authority::AuthorityError,
+    bundle::{self, Format, Material, Part, ServerMaterial},
+    files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
+    name::Name,
+    secret::Secret,
+    settings::Settings,
+    template::Templates,
+};
+
+/// Where bundles go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Into this directory, under their own names.
+    Into(PathBuf),
+    /// To this path.
+    Path(PathBuf),
+    /// To standard output.
+    Stdout,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// How bundles are written.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// None: the role's own format, `ovpn` for clients and `dir` for servers.
+    pub format: Option<Format>,
+    /// Where to.
+    pub destination: Destination,
+    /// What happens to a file that is there.
+    pub overwrite: Overwrite,
+}
+
+/// A bundle that is in place.
+#[derive(Debug, Serialize, Clone)]
+pub struct Delivered {
+    /// Whose.
+    pub name: Name,
+    /// File or directory.
+    pub path: PathBuf,
+}
+
+/// A bundle that is not in place although the act stands.
+#[derive(Debug, Serialize)]
+pub struct Undelivered {
+    /// Whose.
+    pub name: Name,
+    /// Where it was to be.
+    pub path: PathBuf,
+    /// Why it is not.
+    pub problem: String,
+}
+
+/// What became of all bundles of an act.
+#[derive(Default, Serialize)]
+pub struct Delivery {
+    /// In place.
+    pub bundles: Vec<Delivered>,
+    /// Not in place.
+    pub undelivered: Vec<Undelivered>,
+    /// The one bundle for standard output.
+    #[serde(skip)]
+    pub stdout: Option<Secret>,
+}
+
+/// Settings and templates, checked.
+pub(super) struct Workshop {
+    pub settings: Settings,
+    pub templates: Templates,
+    pub owner: Option<Owner>,
+}
+
+/// One bundle, durable and without a name.
+pub(super) struct StagedBundle {
+    name: Name,
+    path: PathBuf,
+    content: Content,
+}
+
+enum Content {
+    File(Staged),
+    Directory(StagedDirectory),
+    Stdout(Secret),
+}
+
+impl Workshop {
+    /// Stages a client's bundle; none when it goes nowhere.
+    pub fn stage_client(&self, material: &Material, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
+        let format = outputs.format.unwrap_or(Format::Ovpn);
+        let stem = bundle::file_stem(&self.settings, &material.name);
+        let content = match format {
+            Format::Ovpn => Made::File(bundle::client_ovpn(&self.settings, &self.templates, material)?),
+            Format::Zip => Made::File(bundle::zip(&bundle::client_parts(&self.settings, &self.templates, material)?)?),
+            Format::Dir => Made::Parts(bundle::client_parts(&self.settings, &self.templates, material)?),
+        };
+        self.stage(&material.name, &stem, format, content, outputs)
+    }
+
+    /// Stages a server's bundle; none when it goes nowhere.
+    pub fn stage_server(
+        &self,
+        material: &ServerMaterial,
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
+        let name = &material.material.name;
+        let format = outputs.format.unwrap_or(Format::Dir);
+        let parts = bundle::server_parts(&self.settings, &self.templates, material)?;
+        let content = match format {
+            Format::Dir => Made::Parts(parts),
+            Format::Zip => Made::File(bundle::zip(&parts)?),
+            Format::Ovpn => {
+                return Err(AuthorityError::Usage(format!("`{name}` is a server: its bundle is a `dir` or a `zip`")))
+            }
+        };
+        self.stage(name, name.as_str(), format, content, outputs)
+    }
+
+    fn stage(
+        &self,
+        name: &Name,
+        stem: &str,
+        format: Format,
+        made: Made,
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
+        let path = match &outputs.destination {
+            Destination::Nowhere => return Ok(None),
+            Destination::Stdout => return made.to_stdout(name).map(Some),
+            Destination::Path(path) => path.clone(),
+            Destination::Into(dir) => dir.join(file_name(stem, format)),
+        };
+        let content = match made {
+            Made::File(bytes) => {
+                Content::File(files::stage(&path, bytes.expose(), Visibility::Private, outputs.overwrite, self.owner)?)
+            }
+            Made::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
+        };
+        Ok(Some(StagedBundle { name: name.clone(), path, content }))
+    }
+}
+
+/// Puts bundles in place. One that fails does not keep back the others.
+pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
+    let mut delivery = Delivery::default();
+    let (mut files, mut named) = (Vec::new(), Vec::new());
+    for StagedBundle { name, path, content } in staged {
+        match content {
+            Content::Stdout(bytes) => delivery.stdout = Some(bytes),
+            Content::Directory(directory) => delivery.note(name, path, directory.release().err().map(|e| e.to_string())),
+            Content::File(file) => {
+                named.push((name, path, file.path()));
+                files.push(file);
+            }
+        }
+    }
+    let failed = files::release_all(files).err().map_or_else(Vec::new, |unreleased| unreleased.failed);
+    for (name, path, real) in named {
+        let problem = failed.iter().find(|(failed, _)| *failed == real || real.parent() == Some(failed));
+        delivery.note(name, path, problem.map(|(_, error)| error.to_string()));
+    }
+    delivery
+}
+
+impl Delivery {
+    fn note(&mut self, name: Name, path: PathBuf, problem: Option<String>) {
+        match problem {
+            None => self.bundles.push(Delivered { name, path }),
+            Some(problem) => self.undelivered.push(Undelivered { name, path, problem }),
+        }
+    }
+
+    /// Adds what became of more bundles.
+    pub(super) fn extend(&mut self, more: Self) {
+        self.bundles.extend(more.bundles);
+        self.undelivered.extend(more.undelivered);
+        self.stdout = more.stdout.or(self.stdout.take());
+    }
+}
+
+/// Whether something lies at the place of a bundle already, found before anything is made.
+pub(super) fn refuse_existing(path: &Path, overwrite: Overwrite) -> Result<(), FileError> {
+    match overwrite {
+        Overwrite::Refuse if files::exists(path)? => Err(FileError::Exists { path: path.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a bundle of this format.
+pub(super) fn file_name(stem: &str, format: Format) -> String {
+    match format {
+        Format::Dir => stem.to_owned(),
+        Format::Ovpn | Format::Zip => format!("{stem}.{format}"),
+    }
+}
+
+/// A server's directory is entered by the user that the server becomes; a client's by nobody else.
+fn stage_parts(
+    dir: &Path,
+    parts: &[Part],
+    overwrite: Overwrite,
+    owner: Option<Owner>,
+) -> Result<StagedDirectory, FileError> {
+    let visibility = |private| if private { Visibility::Private } else { Visibility::Public };
+    let staged: Vec<files::Part> = parts
+        .iter()
+        .map(|part| files::Part { name: &part.name, bytes: part.bytes.expose(), visibility: visibility(part.private) })
+        .collect();
+    files::stage_directory(dir, &staged, Visibility::Public, overwrite, owner)
+}
+
+enum Made {
+    File(Secret),
+    Parts(Vec<Part>),
+}
+
+impl Made {
+    fn to_stdout(self, name: &Name) -> Result<StagedBundle, AuthorityError> {
+        match self {
+            Self::File(bytes) => Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) }),
+            Self::Parts(_) => Err(AuthorityError::Usage("a directory cannot be written to standard output; use `--format zip`".to_owned())),
+        }
+    }
+}

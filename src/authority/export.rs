@@ -1,0 +1,195 @@
+//! `export`: bundles made again from what is recorded, with the settings of now. Commits nothing, except where a
+//! server's directory becomes a target.
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::{self, Delivery, Destination, Outputs, Workshop},
+        known_peer, since, target, Authority, AuthorityError, Keyholder, Unlocked,
+    },
+    inventory::{Certificate, Change, Peer, Role, Status},
+    name::Name,
+    store::View,
+    time::Time,
+};
+
+/// What `export` is asked to do.
+pub struct ExportRequest {
+    /// Whose bundles.
+    pub whom: Whom,
+    /// Where they go.
+    pub outputs: Outputs,
+    /// Make the server's directory a target of every later CRL.
+    pub publish: bool,
+    /// Stop before anything changes.
+    pub dry_run: bool,
+}
+
+/// Whose bundles.
+pub enum Whom {
+    /// These peers'.
+    Named(Vec<Name>),
+    /// Everyone's who has access.
+    All,
+}
+
+/// What `export` did.
+#[derive(Serialize)]
+pub struct Exported {
+    /// Whether anything was written.
+    pub changed: bool,
+    /// What became of the bundles.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// The directory that became a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<PathBuf>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+impl Authority {
+    /// Makes bundles again. `progress` hears how many of how many are done.
+    pub fn export(
+        &self,
+        request: &ExportRequest,
+        keyholder: &dyn Keyholder,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Exported, AuthorityError> {
+        let workshop = self.workshop()?;
+        let view = self.view()?;
+        let peers = self.chosen(&*view, &request.whom)?;
+        check_single(&peers, request)?;
+        for peer in &peers {
+            deliver::refuse_existing(&place(peer, request, &workshop), existing(peer, request))?;
+        }
+        let unlocked = self.unlock(&*view, keyholder)?;
+        self.refuse_mismatch(&*view, &unlocked, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        let mut outcome = Exported {
+            changed: false,
+            delivery: Delivery::default(),
+            target: None,
+            warnings: workshop.settings.notes.clone(),
+        };
+        let total = peers.len();
+        for (done, batch) in peers.chunks(BATCH).enumerate() {
+            let staged = batch.iter().map(|peer| self.stage_again(&*view, &workshop, &unlocked, peer, request));
+            let staged = staged.collect::<Result<Vec<_>, _>>()?;
+            if !request.dry_run {
+                outcome.delivery.extend(deliver::release(staged.into_iter().flatten().collect()));
+                outcome.changed = true;
+            }
+            progress(done * BATCH + batch.len(), total);
+        }
+        drop(view);
+        if let (true, Destination::Path(dir)) = (request.publish && !request.dry_run, &request.outputs.destination) {
+            outcome.target = Some(self.add_target(dir, Some(&unlocked))?.dir);
+            let (publishing, _) = self.publishing();
+            self.publish_quietly(&publishing, &mut outcome.warnings);
+        }
+        Ok(outcome)
+    }
+
+    fn stage_again(
+        &self,
+        view: &dyn View,
+        workshop: &Workshop,
+        unlocked: &Unlocked,
+        peer: &Peer,
+        request: &ExportRequest,
+    ) -> Result<Option<deliver::StagedBundle>, AuthorityError> {
+        let material = unlocked.material(view, peer)?;
+        let outputs = &request.outputs;
+        match peer.role {
+            Role::Client => workshop.stage_client(&material, outputs),
+            Role::Server => workshop.stage_server(&self.server_material(view, material)?, outputs),
+        }
+    }
+
+    fn chosen(&self, view: &dyn View, whom: &Whom) -> Result<Vec<Peer>, AuthorityError> {
+        let now = self.now();
+        match whom {
+            Whom::Named(names) => names.iter().map(|name| with_access(view, name, now)).collect(),
+            Whom::All => {
+                let mut peers = Vec::new();
+                view.peers(&mut |peer, certificate| {
+                    if certificate.status(now) == Status::Valid {
+                        peers.push(peer);
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                Ok(peers)
+            }
+        }
+    }
+}
+
+fn with_access(view: &dyn View, name: &Name, now: Time) -> Result<Peer, AuthorityError> {
+    let peer = known_peer(view, name)?;
+    let certificate = view.certificate(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
+    match no_access(&certificate, now) {
+        Some(what) => Err(AuthorityError::NoAccess { name: name.clone(), what }),
+        None => Ok(peer),
+    }
+}
+
+fn no_access(certificate: &Certificate, now: Time) -> Option<String> {
+    match (certificate.status(now), &certificate.revocation) {
+        (Status::Valid, _) => None,
+        (_, Some(revocation)) => Some(since(revocation)),
+        (_, None) => Some(format!("expired since {}", certificate.validity.not_after().date())),
+    }
+}
+
+fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), AuthorityError> {
+    let single = matches!(request.outputs.destination, Destination::Stdout | Destination::Path(_));
+    if single && peers.len() != 1 {
+        let what = "one path takes one bundle; name a directory that exists, or one peer".to_owned();
+        return Err(AuthorityError::Usage(what));
+    }
+    if request.publish && (peers.len() != 1 || peers[0].role != Role::Server) {
+        return Err(AuthorityError::Usage("`--publish` is for one server".to_owned()));
+    }
+    if request.publish {
+        target::check_directory(&request.outputs)?;
+    }
+    Ok(())
+}
+
+/// Where a peer's bundle will lie.
+fn place(peer: &Peer, request: &ExportRequest, workshop: &Workshop) -> PathBuf {
+    let format = request.outputs.format.unwrap_or(match peer.role {
+        Role::Client => crate::bundle::Format::Ovpn,
+        Role::Server => crate::bundle::Format::Dir,
+    });
+    let stem = match peer.role {
+        Role::Client => crate::bundle::file_stem(&workshop.settings, &peer.name),
+        Role::Server => peer.name.as_str().to_owned(),
+    };
+    match &request.outputs.destination {
+        Destination::Into(dir) => dir.join(deliver::file_name(&stem, format)),
+        Destination::Path(path) => path.clone(),
+        Destination::Stdout | Destination::Nowhere => PathBuf::new(),
+    }
+}
+
+/// A directory that exists is filled, its files are checked one by one when they are staged.
+fn existing(peer: &Peer, request: &ExportRequest) -> crate::files::Overwrite {
+    use crate::{bundle::Format, files::Overwrite};
+    let directory = match request.outputs.format {
+        Some(format) => format == Format::Dir,
+        None => peer.role == Role::Server,
+    };
+    let nowhere = matches!(request.outputs.destination, Destination::Stdout | Destination::Nowhere);
+    if directory || nowhere {
+        Overwrite::Replace
+    } else {
+        request.outputs.overwrite
+    }
+}
+
+/// How many bundles are staged at once: each holds a descriptor until it is in place.
+const BATCH: usize = 64;

@@ -1,0 +1,388 @@
+//! `init`: a whole authority or nothing. It is built under a hidden name and made real by one rename; bundles are staged
+//! before that and put in place after it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::{self, Delivery, Destination, Outputs, Workshop},
+        issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
+        revoke::CrlSummary,
+        settings_text, signing, templates_in, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
+    },
+    bundle::Material,
+    files::{self, Nursery, Overwrite, Owner, Visibility},
+    inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
+    name::Name,
+    openvpn::{DhChoice, StaticKey},
+    pki::{self, CaProfile, IssuerCertificate, LeafProfile, PrivateKey},
+    serial::Serial,
+    settings::{self, Initial, Settings},
+    store::{self, Access, Draft, Store, View, Writing},
+    time::{Time, DAY},
+    validity::Validity,
+    vault::{self, Binding, Unlocker, VaultKeys},
+};
+
+/// What `init` is asked to do.
+pub struct InitRequest {
+    /// Where the authority is to lie.
+    pub dir: PathBuf,
+    /// What the new settings say; none when there is a `vpnpki.toml` to take.
+    pub initial: Option<Initial>,
+    /// The CA's common name; `openvpn HOST DATE` when none is given.
+    pub ca_name: Option<String>,
+    /// Diffie-Hellman parameters.
+    pub dh: DhChoice,
+    /// The server peer.
+    pub server: Name,
+    /// The first clients.
+    pub clients: Vec<Name>,
+    /// Where bundles go; none for nowhere.
+    pub out: Option<PathBuf>,
+    /// The server's directory, which becomes a target.
+    pub publish: Option<PathBuf>,
+    /// What opens the vault.
+    pub unlockers: Vec<Unlocker>,
+    /// The text of `vault.key`, with `--no-passphrase`.
+    pub key_file: Option<crate::secret::Secret>,
+    /// Stop before anything changes.
+    pub dry_run: bool,
+}
+
+/// What `init` made.
+#[derive(Serialize)]
+pub struct Initialised {
+    /// Whether anything was made.
+    pub changed: bool,
+    /// Where the authority lies.
+    pub dir: PathBuf,
+    /// The CA.
+    pub ca: CaSummary,
+    /// The first CRL.
+    pub crl: CrlSummary,
+    /// Server and clients.
+    pub issued: Vec<IssuedCertificate>,
+    /// The Diffie-Hellman parameters.
+    pub dh: String,
+    /// How the vault opens.
+    pub unlockers: Vec<String>,
+    /// The directory that became a target.
+    pub target: Option<PathBuf>,
+    /// What became of the bundles.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+/// The CA in a report.
+#[derive(Debug, Serialize)]
+pub struct CaSummary {
+    /// Its common name.
+    pub name: String,
+    /// Its serial.
+    pub serial: Serial,
+    /// Its key.
+    pub algorithm: String,
+    /// First and last second.
+    #[serde(flatten)]
+    pub validity: Validity,
+    /// SHA-256 of its DER.
+    pub sha256: Digest,
+}
+
+/// Whether `dir` holds an authority already.
+pub fn exists(dir: &Path) -> bool {
+    store::exists(dir)
+}
+
+/// Whether `dir` has settings that were put there before.
+pub fn has_settings(dir: &Path) -> Result<bool, AuthorityError> {
+    Ok(files::exists(&dir.join(SETTINGS))?)
+}
+
+/// Makes the authority.
+pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, AuthorityError> {
+    let text = match &request.initial {
+        Some(initial) => settings::initial_text(initial),
+        None => settings_text(&request.dir)?,
+    };
+    let settings = settings::load(&text, SETTINGS)?;
+    check_prefix(&request.server, Role::Server, &settings.server.name_prefix)?;
+    for (index, name) in request.clients.iter().enumerate() {
+        check_prefix(name, Role::Client, &settings.server.name_prefix)?;
+        if request.clients[..index].iter().any(|other| other.folded() == name.folded()) {
+            return Err(AuthorityError::Twice(name.clone()));
+        }
+    }
+    let templates = templates_in(&request.dir, &settings)?;
+    let nursery = Nursery::create(&request.dir)?;
+    let workshop = Workshop { settings, templates, owner: None };
+    let made = Making { request: &request, actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
+    if request.dry_run {
+        return Ok(made.outcome);
+    }
+    if request.initial.is_some() {
+        files::stage(&nursery.path().join(SETTINGS), text.as_bytes(), Visibility::Public, Overwrite::Refuse, None)?
+            .release()?;
+    }
+    if let Some(key_file) = &request.key_file {
+        let path = nursery.path().join(super::unlock::VAULT_KEY);
+        files::stage(&path, key_file.expose(), Visibility::Private, Overwrite::Refuse, None)?.release()?;
+    }
+    nursery.commit()?;
+    let mut outcome = made.outcome;
+    outcome.changed = true;
+    outcome.delivery = deliver::release(made.staged);
+    Ok(outcome)
+}
+
+struct Made {
+    outcome: Initialised,
+    staged: Vec<deliver::StagedBundle>,
+}
+
+/// The one act, with all that it needs.
+struct Making<'a> {
+    request: &'a InitRequest,
+    actor: &'a Actor,
+    workshop: &'a Workshop,
+    now: Time,
+}
+
+/// The CA while its key is in clear.
+struct Ca {
+    key: PrivateKey,
+    unlocked: Unlocked,
+}
+
+impl Making<'_> {
+    fn make(&self, dir: &Path) -> Result<Made, AuthorityError> {
+        let id = self.id()?;
+        let ca = self.ca(&id)?;
+        let crl = signing::first_crl(&ca.unlocked.issuer, &ca.key, self.now, self.settings().crl_days)?;
+        let leaves = self.leaves()?;
+        let control_key = StaticKey::from_random(self.actor.world.random()?);
+        let store = store::create(dir)?;
+        let mut writing = store.begin(self.actor.patience)?;
+        self.record_authority(&mut *writing, &ca, &id, &control_key)?;
+        writing.record(&Change::Crl(crl.clone()))?;
+        let mut events = vec![Event::Initialised { ca: ca.unlocked.issuer.common_name().to_owned() }];
+        events.push(Event::CrlSigned {
+            number: crl.number,
+            validity: crl.validity,
+            entries: 0,
+            sha256: Digest::of(&crl.der),
+        });
+        let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
+        let mut staged = Vec::new();
+        for (plan, key) in leaves.iter().map(|(plan, key)| (plan, key)) {
+            let (plan, note) = self.plan(plan.clone(), key, &ca.unlocked.issuer)?;
+            outcome.warnings.extend(note);
+            let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.unlocked.issuer, &ca.key)?;
+            events.push(issue::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
+            outcome.issued.push(plan.summary());
+            staged.extend(self.stage(&plan, key, &der, &ca.unlocked.issuer, &control_key, &crl.der)?);
+        }
+        if let Some(dir) = &self.request.publish {
+            events.push(self.record_target(&mut *writing, dir, &mut outcome)?);
+        }
+        self.commit(writing, events, &ca.unlocked.vault)?;
+        Ok(Made { outcome, staged })
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.workshop.settings
+    }
+
+    fn id(&self) -> Result<String, AuthorityError> {
+        Ok(crate::inventory::ActId(self.actor.world.random()?).to_string())
+    }
+
+    fn serial(&self) -> Result<Serial, AuthorityError> {
+        Ok(Serial::fresh(self.actor.world.random()?))
+    }
+
+    /// Two CAs of one name in one file stop an OpenVPN server, hence the date (ssl_openssl.c, tls_ctx_load_ca).
+    fn ca(&self, id: &str) -> Result<Ca, AuthorityError> {
+        let key = PrivateKey::generate(self.settings().algorithm)?;
+        let host = self.settings().client.remotes.first().map_or("", |remote| remote.host.as_str());
+        let usual = || ca_name(host, self.now);
+        let profile = CaProfile {
+            common_name: self.request.ca_name.clone().unwrap_or_else(usual),
+            serial: self.serial()?,
+            validity: Validity::of_days(self.now, self.settings().ca_days, DAY),
+        };
+        let issuer = IssuerCertificate::parse(&pki::self_sign(&profile, &key)?)?;
+        let vault = VaultKeys::create(Digest::of(issuer.der()).0, self.actor.world.random()?);
+        Ok(Ca { key, unlocked: Unlocked { vault, issuer, number: 1, authority: id.to_owned() } })
+    }
+
+    /// The server first, then the clients; each with its key.
+    fn leaves(&self) -> Result<Vec<((Name, Role), PrivateKey)>, AuthorityError> {
+        let server = std::iter::once((self.request.server.clone(), Role::Server));
+        let clients = self.request.clients.iter().map(|name| (name.clone(), Role::Client));
+        let with_key = |leaf| Ok((leaf, PrivateKey::generate(self.settings().algorithm)?));
+        server.chain(clients).map(with_key).collect()
+    }
+
+    fn plan(
+        &self,
+        (name, role): (Name, Role),
+        key: &PrivateKey,
+        issuer: &IssuerCertificate,
+    ) -> Result<(Plan, Option<String>), AuthorityError> {
+        let (validity, note) = leaf_validity(role, None, self.settings(), issuer.validity(), self.now)?;
+        let addresses = match role {
+            Role::Client => Vec::new(),
+            Role::Server => server_addresses(self.settings(), &[]),
+        };
+        let profile = LeafProfile { name, role, serial: self.serial()?, validity, addresses };
+        Ok((Plan::new(profile, key.algorithm(), self.now), note))
+    }
+
+    fn record_authority(
+        &self,
+        writing: &mut dyn Writing,
+        ca: &Ca,
+        id: &str,
+        control_key: &StaticKey,
+    ) -> Result<(), AuthorityError> {
+        let vault = &ca.unlocked.vault;
+        writing.record(&Change::Authority(Identity { id: id.to_owned(), created: self.now }))?;
+        for (index, unlocker) in self.request.unlockers.iter().enumerate() {
+            writing.record(&Change::Unlocker(crate::inventory::Unlocker {
+                number: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                kind: unlocker.kind().to_owned(),
+                label: label(unlocker),
+                wrapped: vault::wrap(vault, unlocker)?,
+            }))?;
+        }
+        let issuer = &ca.unlocked.issuer;
+        writing.record(&Change::Issuer(Issuer {
+            number: 1,
+            parent: None,
+            certificate: issuer.der().to_vec(),
+            sealed_key: vault.seal(&Binding::ca_key(id, &issuer.serial()), &ca.key.to_pem())?,
+        }))?;
+        let kind = SecretKind::ControlChannel;
+        let sealed = vault.seal(&Binding::control_channel_key(id, None), &control_key.to_pem())?;
+        writing.record(&Change::Secret(SealedSecret { kind, scope: String::new(), sealed }))?;
+        if let Some(text) = self.request.dh.pem() {
+            writing.record(&Change::Parameter(Parameter { name: DH.to_owned(), text }))?;
+        }
+        Ok(())
+    }
+
+    /// The directory is not looked at as other targets are: it gets its files from this very act.
+    fn record_target(
+        &self,
+        writing: &mut dyn Writing,
+        dir: &Path,
+        outcome: &mut Initialised,
+    ) -> Result<Event, AuthorityError> {
+        let dir = absolute(dir)?;
+        let text = dir.to_str().ok_or_else(|| AuthorityError::Usage("a target's path is UTF-8".to_owned()))?.to_owned();
+        let server = self.request.server.to_string();
+        writing.record(&Change::Target(Target { dir: text.clone(), server, added: self.now }))?;
+        outcome.target = Some(dir);
+        Ok(Event::TargetAdded { dir: text })
+    }
+
+    fn stage(
+        &self,
+        plan: &Plan,
+        key: &PrivateKey,
+        der: &[u8],
+        issuer: &IssuerCertificate,
+        control_key: &StaticKey,
+        crl: &[u8],
+    ) -> Result<Option<deliver::StagedBundle>, AuthorityError> {
+        let material = Material {
+            name: plan.profile.name.clone(),
+            ca_pem: issuer.pem(),
+            certificate_pem: pki::certificate_pem(der),
+            key_pem: key.to_pem(),
+            control_key: control_key.to_pem(),
+        };
+        let own = self.request.out.clone().map_or(Destination::Nowhere, Destination::Into);
+        let outputs = |destination| Outputs { format: None, destination, overwrite: Overwrite::Refuse };
+        match plan.profile.role {
+            Role::Client => self.workshop.stage_client(&material, &outputs(own)),
+            Role::Server => {
+                let destination = self.request.publish.clone().map_or(own, Destination::Path);
+                let dh_pem = self.request.dh.pem();
+                let material = crate::bundle::ServerMaterial { material, dh_pem, crl_pem: pki::crl_pem(crl) };
+                self.workshop.stage_server(&material, &outputs(destination))
+            }
+        }
+    }
+
+    fn commit(
+        &self,
+        writing: Box<dyn Writing + '_>,
+        events: Vec<Event>,
+        vault: &VaultKeys,
+    ) -> Result<(), AuthorityError> {
+        let mac = |hash: &[u8]| vault.mac(hash);
+        let draft = Draft {
+            act: crate::inventory::ActId(self.actor.world.random()?),
+            at: self.now,
+            by: self.actor.by.clone(),
+            operation: "init",
+            events,
+            suspect: false,
+            mac: Some(&mac),
+        };
+        writing.commit(draft)?;
+        Ok(())
+    }
+
+    fn outcome(&self, ca: &Ca, crl: CrlSummary) -> Initialised {
+        let issuer = &ca.unlocked.issuer;
+        Initialised {
+            changed: false,
+            dir: self.request.dir.clone(),
+            ca: CaSummary {
+                name: issuer.common_name().to_owned(),
+                serial: issuer.serial(),
+                algorithm: ca.key.algorithm().to_string(),
+                validity: issuer.validity(),
+                sha256: Digest::of(issuer.der()),
+            },
+            crl,
+            issued: Vec::new(),
+            dh: self.request.dh.to_string(),
+            unlockers: self.request.unlockers.iter().map(label).collect(),
+            target: None,
+            delivery: Delivery::default(),
+            warnings: self.settings().notes.clone(),
+        }
+    }
+}
+
+fn label(unlocker: &Unlocker) -> String {
+    match unlocker.recipient() {
+        Some(recipient) => recipient.label(),
+        None => unlocker.kind().to_owned(),
+    }
+}
+
+/// At most 64 characters (RFC 5280, ub-common-name): a long host gives way, the date stays.
+fn ca_name(host: &str, now: Time) -> String {
+    let host: String = host.chars().take(64 - "openvpn  2026-11-22".len()).collect();
+    format!("openvpn {host} {}", now.date())
+}
+
+/// An absolute path for a directory that may not be there yet.
+fn absolute(dir: &Path) -> Result<PathBuf, AuthorityError> {
+    match (dir.parent().filter(|parent| !parent.as_os_str().is_empty()), dir.file_name()) {
+        (_, Some(_)) if files::exists(dir)? => Ok(files::real_path(dir)?),
+        (Some(parent), Some(name)) => Ok(files::real_path(parent)?.join(name)),
+        (None, Some(name)) => Ok(files::real_path(Path::new("."))?.join(name)),
+        (_, None) => Ok(files::real_path(dir)?),
+    }
+}

@@ -1,0 +1,454 @@
+//! `issue`: a peer, its key, its certificate and its bundle.
+//! Keys are made before the transaction; inside it everything is checked again, signed, recorded and staged.
+
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::{self, Delivery, Destination, Outputs, StagedBundle, Workshop},
+        revoke::{rolled_back_to, CrlSummary},
+        signing::{self, Newer},
+        since, trust, Authority, AuthorityError, Keyholder, Unlocked,
+    },
+    bundle::{Material, ServerMaterial},
+    inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
+    name::Name,
+    pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
+    serial::Serial,
+    settings::{KeepKeys, Settings},
+    store::{View, Writing},
+    time::{Time, DAY},
+    validity::Validity,
+    vault::Binding,
+};
+
+/// What `issue` is asked to do.
+pub struct IssueRequest {
+    /// To whom, each once.
+    pub names: Vec<Name>,
+    /// What for.
+    pub role: Role,
+    /// The key, when not as the settings say.
+    pub algorithm: Option<Algorithm>,
+    /// Days of validity, when not as the settings say.
+    pub days: Option<u32>,
+    /// Subject alternative names of a server beside the remotes.
+    pub addresses: Vec<Address>,
+    /// Where bundles go.
+    pub outputs: Outputs,
+    /// A valid peer of the same role is left as it is.
+    pub if_missing: bool,
+    /// Stop before anything changes.
+    pub dry_run: bool,
+}
+
+/// What `issue` did.
+#[derive(Serialize)]
+pub struct Issued {
+    /// Whether anything was issued.
+    pub changed: bool,
+    /// The new certificates.
+    pub issued: Vec<IssuedCertificate>,
+    /// Peers that were there already (`--if-missing`).
+    pub unchanged: Vec<Name>,
+    /// What became of the bundles.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// A CRL signed on the way, since a published one was newer than the store's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl: Option<CrlSummary>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+/// One new certificate.
+#[derive(Debug, Serialize, Clone)]
+pub struct IssuedCertificate {
+    /// To whom.
+    pub name: Name,
+    /// What for.
+    pub role: Role,
+    /// Its serial.
+    pub serial: Serial,
+    /// Its key.
+    pub algorithm: String,
+    /// First and last second.
+    #[serde(flatten)]
+    pub validity: Validity,
+    /// The certificate that had the name before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formerly: Option<Former>,
+}
+
+/// Whose name it was.
+#[derive(Debug, Serialize, Clone)]
+pub struct Former {
+    /// The serial, which stays on record for ever.
+    pub serial: Serial,
+    /// Revoked or expired.
+    pub status: Status,
+    /// Since when, for people.
+    pub since: String,
+}
+
+impl Authority {
+    /// Issues to every name, or to nobody.
+    pub fn issue(&self, request: &IssueRequest, keyholder: &dyn Keyholder) -> Result<Issued, AuthorityError> {
+        let workshop = self.workshop()?;
+        let mut outcome = Issued {
+            changed: false,
+            issued: Vec::new(),
+            unchanged: Vec::new(),
+            delivery: Delivery::default(),
+            crl: None,
+            warnings: workshop.settings.notes.clone(),
+        };
+        let (unlocked, wanted) = {
+            let view = self.view()?;
+            let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
+            refuse_existing(&wanted, request, &workshop)?;
+            if wanted.is_empty() {
+                return Ok(outcome);
+            }
+            (self.unlock(&*view, keyholder)?, wanted)
+        };
+        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
+        let keys = wanted.iter().map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
+        self.issue_with(request, &workshop, &unlocked, keys, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn issue_with(
+        &self,
+        request: &IssueRequest,
+        workshop: &Workshop,
+        unlocked: &Unlocked,
+        keys: Vec<PrivateKey>,
+        outcome: &mut Issued,
+    ) -> Result<(), AuthorityError> {
+        let (publishing, _) = self.publishing();
+        let mut writing = self.begin()?;
+        let now = self.now();
+        outcome.unchanged.clear();
+        let wanted = admit_all(&*writing, request, &workshop.settings, now, &mut outcome.unchanged)?;
+        let touched = wanted.iter().filter_map(|admitted| admitted.peer.clone()).map(Change::Peer);
+        self.refuse_mismatch(&*writing, unlocked, touched.collect())?;
+        let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
+        let newer = Newer { number: events.iter().map(rolled_back_to).max().unwrap_or(0) };
+        if newer.number > 0 {
+            let (crl, event) = signing::sign_crl(&mut *writing, unlocked, now, publishing.crl_days, &newer)?;
+            outcome.crl = Some(CrlSummary::of(&crl));
+            events.push(event);
+        }
+        let issuer_key = unlocked.issuer_key(&*writing)?;
+        let mut staged: Vec<StagedBundle> = Vec::new();
+        for (admitted, key) in wanted.into_iter().zip(keys) {
+            let plan = admitted.plan(request, &workshop.settings, &unlocked.issuer, now, self.serial()?, &key)?;
+            outcome.warnings.extend(plan.note.clone());
+            let der = pki::sign_leaf(&plan.profile, key.spki(), &unlocked.issuer, &issuer_key)?;
+            events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep_keys)?);
+            staged.extend(self.stage(&*writing, workshop, unlocked, &plan, &key, &der, &request.outputs)?);
+            outcome.issued.push(plan.summary());
+        }
+        drop(issuer_key);
+        if request.dry_run {
+            return Ok(());
+        }
+        self.commit(writing, "issue", events, false, Some(unlocked))?;
+        outcome.changed = !outcome.issued.is_empty();
+        outcome.delivery.extend(deliver::release(staged));
+        self.publish_quietly(&publishing, &mut outcome.warnings);
+        Ok(())
+    }
+
+    /// A new serial.
+    pub(super) fn serial(&self) -> Result<Serial, AuthorityError> {
+        Ok(Serial::fresh(self.actor.world.random()?))
+    }
+
+    /// Settings and templates, every fault found before a key is opened.
+    pub(super) fn workshop(&self) -> Result<Workshop, AuthorityError> {
+        let settings = self.settings()?;
+        let templates = self.templates(&settings)?;
+        Ok(Workshop { settings, templates, owner: self.owner })
+    }
+
+    pub(super) fn refuse_mismatch(
+        &self,
+        view: &dyn View,
+        unlocked: &Unlocked,
+        mut touched: Vec<Change>,
+    ) -> Result<(), AuthorityError> {
+        touched.push(Change::Issuer(view.issuer()?));
+        touched.extend(view.secret(crate::inventory::SecretKind::ControlChannel)?.map(Change::Secret));
+        let problems = trust::check(view, &unlocked.vault, &touched)?;
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(AuthorityError::Mismatch(problems))
+        }
+    }
+
+    /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
+    pub(super) fn publish_quietly(&self, publishing: &crate::settings::Publishing, warnings: &mut Vec<String>) {
+        if publishing.manual() {
+            return;
+        }
+        match self.publish(publishing) {
+            Ok(published) => {
+                for target in published.targets.iter().filter(|target| !target.reached()) {
+                    let why = target.problem.as_deref().unwrap_or("it is behind");
+                    warnings.push(format!("`{}` does not have the newest CRL: {why}", target.dir.display()));
+                }
+            }
+            Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one bundle is made of all of these and nothing else needs them together")]
+    fn stage(
+        &self,
+        view: &dyn View,
+        workshop: &Workshop,
+        unlocked: &Unlocked,
+        plan: &Plan,
+        key: &PrivateKey,
+        der: &[u8],
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
+        if outputs.destination == Destination::Nowhere {
+            return Ok(None);
+        }
+        let material = Material {
+            name: plan.profile.name.clone(),
+            ca_pem: unlocked.issuer.pem(),
+            certificate_pem: pki::certificate_pem(der),
+            key_pem: key.to_pem(),
+            control_key: unlocked.control_key(view)?,
+        };
+        match plan.profile.role {
+            Role::Client => workshop.stage_client(&material, outputs),
+            Role::Server => workshop.stage_server(&self.server_material(view, material)?, outputs),
+        }
+    }
+
+    /// A server's bundle holds what a client's does, the Diffie-Hellman parameters and the newest CRL.
+    pub(super) fn server_material(&self, view: &dyn View, material: Material) -> Result<ServerMaterial, AuthorityError> {
+        let (_, crl) = super::publishing::newest(view)?;
+        Ok(ServerMaterial { material, dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
+    }
+}
+
+/// A name that may be issued.
+struct Admitted {
+    name: Name,
+    /// The peer that had the name before.
+    peer: Option<Peer>,
+    former: Option<Former>,
+}
+
+/// What will be signed.
+pub(super) struct Plan {
+    pub profile: LeafProfile,
+    pub algorithm: Algorithm,
+    pub issued: Time,
+    pub issuer: u32,
+    pub note: Option<String>,
+    former: Option<Former>,
+}
+
+fn admit_all(
+    view: &dyn View,
+    request: &IssueRequest,
+    settings: &Settings,
+    now: Time,
+    unchanged: &mut Vec<Name>,
+) -> Result<Vec<Admitted>, AuthorityError> {
+    let mut admitted: Vec<Admitted> = Vec::new();
+    for name in &request.names {
+        check_prefix(name, request.role, &settings.name_prefix)?;
+        if admitted.iter().any(|other| other.name.folded() == name.folded()) {
+            return Err(AuthorityError::Twice(name.clone()));
+        }
+        match admit(view, name, request, now)? {
+            Some(one) => admitted.push(one),
+            None => unchanged.push(name.clone()),
+        }
+    }
+    Ok(admitted)
+}
+
+/// Whether the name is free; none when `--if-missing` found what it wanted.
+fn admit(view: &dyn View, name: &Name, request: &IssueRequest, now: Time) -> Result<Option<Admitted>, AuthorityError> {
+    let Some(peer) = view.peer(name)? else {
+        return Ok(Some(Admitted { name: name.clone(), peer: None, former: None }));
+    };
+    if peer.name != *name {
+        return Err(AuthorityError::Spelling { asked: name.clone(), known: peer.name });
+    }
+    if peer.role != request.role {
+        return Err(AuthorityError::OtherRole { name: name.clone(), asked: request.role, known: peer.role });
+    }
+    for certificate in view.certificates_of(name)? {
+        match certificate.status(now) {
+            Status::Valid if request.if_missing => return Ok(None),
+            Status::Valid | Status::Suspended => {
+                return Err(AuthorityError::Taken { name: name.clone(), until: certificate.validity.not_after() })
+            }
+            Status::Revoked | Status::Expired => (),
+        }
+    }
+    let former = view.certificate(&peer.current)?.map(|certificate| former(&certificate, now));
+    Ok(Some(Admitted { name: name.clone(), peer: Some(peer), former }))
+}
+
+fn former(certificate: &Certificate, now: Time) -> Former {
+    let since = match &certificate.revocation {
+        Some(revocation) => since(revocation),
+        None => format!("expired on {}", certificate.validity.not_after().date()),
+    };
+    Former { serial: certificate.serial, status: certificate.status(now), since }
+}
+
+/// Bundles say `verify-x509-name PREFIX name-prefix`: a client with that prefix could pose as the server.
+pub(super) fn check_prefix(name: &Name, role: Role, prefix: &str) -> Result<(), AuthorityError> {
+    let why = match (role, name.has_prefix(prefix)) {
+        (Role::Client, true) => format!("names that begin with `{prefix}` are servers' (`server.name-prefix`)"),
+        (Role::Server, false) => {
+            format!("servers' names begin with `{prefix}`, which clients verify (`server.name-prefix`)")
+        }
+        _ => return Ok(()),
+    };
+    Err(AuthorityError::Prefix { name: name.clone(), why })
+}
+
+fn refuse_existing(wanted: &[Admitted], request: &IssueRequest, workshop: &Workshop) -> Result<(), AuthorityError> {
+    let Destination::Into(dir) = &request.outputs.destination else { return Ok(()) };
+    for admitted in wanted {
+        let path = match request.role {
+            Role::Client => {
+                let format = request.outputs.format.unwrap_or(crate::bundle::Format::Ovpn);
+                let stem = crate::bundle::file_stem(&workshop.settings, &admitted.name);
+                dir.join(deliver::file_name(&stem, format))
+            }
+            // an existing directory may be filled
+            Role::Server => continue,
+        };
+        deliver::refuse_existing(&path, request.outputs.overwrite)?;
+    }
+    Ok(())
+}
+
+impl Admitted {
+    fn plan(
+        self,
+        request: &IssueRequest,
+        settings: &Settings,
+        issuer: &IssuerCertificate,
+        now: Time,
+        serial: Serial,
+        key: &PrivateKey,
+    ) -> Result<Plan, AuthorityError> {
+        let (validity, note) = leaf_validity(request.role, request.days, settings, issuer.validity(), now)?;
+        let addresses = match request.role {
+            Role::Client => Vec::new(),
+            Role::Server => server_addresses(settings, &request.addresses),
+        };
+        let profile = LeafProfile { name: self.name, role: request.role, serial, validity, addresses };
+        Ok(Plan { profile, algorithm: key.algorithm(), issued: now, issuer: 1, note, former: self.former })
+    }
+}
+
+impl Plan {
+    /// For a peer that never was.
+    pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
+        Self { profile, algorithm, issued, issuer: 1, note: None, former: None }
+    }
+
+    pub(super) fn summary(&self) -> IssuedCertificate {
+        IssuedCertificate {
+            name: self.profile.name.clone(),
+            role: self.profile.role,
+            serial: self.profile.serial,
+            algorithm: self.algorithm.to_string(),
+            validity: self.profile.validity,
+            formerly: self.former.clone(),
+        }
+    }
+}
+
+/// The remotes, which clients connect to, and what was asked for beside them.
+pub(super) fn server_addresses(settings: &Settings, more: &[Address]) -> Vec<Address> {
+    let mut addresses: Vec<Address> =
+        settings.remotes.iter().filter_map(|remote| Address::parse(&remote.host).ok()).collect();
+    addresses.extend(more.iter().cloned());
+    let mut distinct: Vec<Address> = Vec::new();
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
+}
+
+/// From a day ago, since a time zone set wrong is the usual fault of clocks, but not before the CA; until the CA ends at
+/// most: a default is shortened with a note, a wish beyond it is refused.
+pub(super) fn leaf_validity(
+    role: Role,
+    days: Option<u32>,
+    settings: &Settings,
+    ca: Validity,
+    now: Time,
+) -> Result<(Validity, Option<String>), AuthorityError> {
+    if now > ca.not_after() {
+        return Err(AuthorityError::CaEnded(ca.not_after()));
+    }
+    let usual = match role {
+        Role::Client => Some(settings.client_days),
+        Role::Server => settings.server_days,
+    };
+    let begin = now.plus_seconds(-DAY).max(ca.not_before()).min(now);
+    let whole = Validity::new(begin, ca.not_after()).map_err(|_| AuthorityError::CaEnded(ca.not_after()))?;
+    let Some(wanted) = days.or(usual) else { return Ok((whole, None)) };
+    let end = Validity::of_days(now, wanted, 0).not_after();
+    match (end > ca.not_after(), days) {
+        (true, Some(days)) => Err(AuthorityError::OutlivesCa { days, ends: ca.not_after() }),
+        (true, None) => {
+            let note = format!("shortened from {wanted} days: the CA ends on {}", ca.not_after().date());
+            Ok((whole, Some(note)))
+        }
+        (false, _) => Ok((Validity::new(begin, end).unwrap_or(whole), None)),
+    }
+}
+
+/// Records a certificate that was signed, its key and its peer.
+pub(super) fn record(
+    writing: &mut dyn Writing,
+    unlocked: &Unlocked,
+    plan: &Plan,
+    key: &PrivateKey,
+    der: &[u8],
+    keep: KeepKeys,
+) -> Result<Event, AuthorityError> {
+    let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
+    let created = writing.peer(name)?.map_or(plan.issued, |peer| peer.created);
+    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string() };
+    writing.record(&Change::Certificate(Certificate {
+        serial: *serial,
+        issuer: plan.issuer,
+        holder: Some(holder),
+        validity: *validity,
+        issued: plan.issued,
+        revocation: None,
+    }))?;
+    writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
+    if keep != KeepKeys::Never {
+        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &key.to_pem())?;
+        writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
+    }
+    writing.record(&Change::Peer(Peer { name: name.clone(), role: *role, created, current: *serial }))?;
+    Ok(Event::Issued { name: name.clone(), serial: *serial })
+}
+
+/// The parameter that holds the Diffie-Hellman group.
+pub(super) const DH: &str = "dh";

@@ -1,0 +1,141 @@
+//! Signing CRLs inside a writing transaction: derived from the inventory, never shrinking, checked before recorded.
+//! Knows nothing of where a CRL goes.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    authority::{AuthorityError, Unlocked},
+    inventory::{Certificate, Change, Digest, Event, Revocation, SignedCrl},
+    pki::{self, Crl, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry},
+    serial::Serial,
+    store::{Entries, View, Writing},
+    time::{Time, DAY},
+    validity::Validity,
+};
+
+/// What a new CRL must take up beside the inventory.
+#[derive(Default)]
+pub(super) struct Newer {
+    /// The highest number seen in a published CRL.
+    pub number: u64,
+}
+
+/// Signs the CRL of all that is revoked, records it and says so.
+pub(super) fn sign_crl(
+    writing: &mut dyn Writing,
+    unlocked: &Unlocked,
+    now: Time,
+    days: Option<u32>,
+    newer: &Newer,
+) -> Result<(SignedCrl, Event), AuthorityError> {
+    let key = unlocked.issuer_key(&*writing)?;
+    let issuer = &unlocked.issuer;
+    let last = writing.crl(unlocked.number)?;
+    let published = last.as_ref().map(|crl| crl.validity.not_before());
+    let revoked = revoked(&*writing, unlocked, last.as_ref(), now, published)?;
+    let number = last.as_ref().map_or(0, |crl| crl.number).max(newer.number) + 1;
+    let crl = signed(unlocked.number, number, &revoked, issuer, &key, crl_validity(issuer, now, days))?;
+    writing.record(&Change::Crl(crl.clone()))?;
+    let event = Event::CrlSigned {
+        number,
+        validity: crl.validity,
+        entries: crl.entries,
+        sha256: Digest::of(&crl.der),
+    };
+    Ok((crl, event))
+}
+
+/// The first CRL of an issuer, which lists nobody.
+pub(super) fn first_crl(
+    issuer: &IssuerCertificate,
+    key: &PrivateKey,
+    now: Time,
+    days: Option<u32>,
+) -> Result<SignedCrl, AuthorityError> {
+    signed(1, 1, &BTreeMap::new(), issuer, key, crl_validity(issuer, now, days))
+}
+
+fn signed(
+    issuer_number: u32,
+    number: u64,
+    revoked: &BTreeMap<Serial, Revocation>,
+    issuer: &IssuerCertificate,
+    key: &PrivateKey,
+    validity: Validity,
+) -> Result<SignedCrl, AuthorityError> {
+    let entries: Vec<RevokedEntry> =
+        revoked.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation }).collect();
+    let der = pki::sign_crl(&CrlProfile { number, validity }, &entries, issuer, key)?;
+    Ok(SignedCrl { issuer: issuer_number, number, validity, entries: entries.len() as u64, der })
+}
+
+/// Back-dated by a day, since a clock behind ours would find it not yet valid and lock everybody out; as long as the CA
+/// unless the settings say less. A CA past its end still gets a CRL that reaches into the future.
+fn crl_validity(issuer: &IssuerCertificate, now: Time, days: Option<u32>) -> Validity {
+    let begin = now.plus_seconds(-DAY).max(issuer.validity().not_before()).min(now);
+    let end = issuer.validity().not_after();
+    let wanted = days.map_or(end, |days| Validity::of_days(now, days, 0).not_after().min(end));
+    let last = if wanted > now { wanted } else { now.plus_days(30) };
+    Validity::new(begin, last).unwrap_or(issuer.validity())
+}
+
+/// Everyone revoked by the inventory, by the newest CRL in the store or by the ledger: no entry leaves before its time,
+/// whatever was done to one of the three.
+fn revoked(
+    view: &dyn View,
+    unlocked: &Unlocked,
+    last: Option<&SignedCrl>,
+    now: Time,
+    published: Option<Time>,
+) -> Result<BTreeMap<Serial, Revocation>, AuthorityError> {
+    let mut revoked = BTreeMap::new();
+    let listed = |certificate: &Certificate| {
+        let revocation = certificate.revocation.filter(|_| certificate.belongs_on_crl(now, published))?;
+        Some(Revocation { at: revocation.at.min(now), ..revocation })
+    };
+    view.revoked(unlocked.number, &mut |certificate| {
+        revoked.extend(listed(&certificate).map(|revocation| (certificate.serial, revocation)));
+    })?;
+    for (serial, revocation, not_after) in noted_elsewhere(view, unlocked, last)? {
+        if revoked.contains_key(&serial) {
+            continue;
+        }
+        let mut certificate = view.certificate(&serial)?.unwrap_or_else(|| unknown(unlocked, serial, now));
+        if let (None, Some(end)) = (&certificate.holder, not_after) {
+            let begin = certificate.validity.not_before().min(end);
+            certificate.validity = Validity::new(begin, end).unwrap_or(certificate.validity);
+        }
+        certificate.revocation.get_or_insert(revocation);
+        revoked.extend(listed(&certificate).map(|revocation| (serial, revocation)));
+    }
+    Ok(revoked)
+}
+
+/// Serials that the newest CRL or the ledger say are revoked, whatever the inventory says.
+fn noted_elsewhere(
+    view: &dyn View,
+    unlocked: &Unlocked,
+    last: Option<&SignedCrl>,
+) -> Result<Vec<(Serial, Revocation, Option<Time>)>, AuthorityError> {
+    let mut noted = Vec::new();
+    if let Some(crl) = last.and_then(|last| Crl::from_der(&last.der).ok()) {
+        if crl.verify(&unlocked.issuer).is_ok() {
+            noted.extend(crl.entries().map(|entry| (entry.serial, entry.revocation, None)));
+        }
+    }
+    view.entries(1, Entries::Revocations, &mut |stored| {
+        for event in stored.read().map(|entry| entry.events).unwrap_or_default() {
+            if let Event::Revoked { serial, not_after, revocation, .. } = event {
+                noted.push((serial, revocation, Some(not_after)));
+            }
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(noted)
+}
+
+/// A certificate known by its serial only: taken to live as long as its issuer.
+pub(super) fn unknown(unlocked: &Unlocked, serial: Serial, now: Time) -> Certificate {
+    let validity = unlocked.issuer.validity();
+    Certificate { serial, issuer: unlocked.number, holder: None, validity, issued: now, revocation: None }
+}

@@ -1,0 +1,133 @@
+//! `vpnpki export`.
+//! Knows nothing of what is in a bundle.
+
+use std::fmt;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::Destination,
+        export::{ExportRequest, Exported, Whom},
+    },
+    bundle::Format,
+    cli::{
+        outputs::{undelivered, write_bundles, Fill, OutputOptions},
+        report::Report,
+        session::Session,
+        Exit, Failure,
+    },
+    name::Name,
+    store::Access,
+};
+
+/// Make bundles again, with the settings of now and the credentials of then
+///
+/// After a change of settings or templates, --all --force gives everyone's new bundle; nothing is issued again.
+/// A server's bundle is a directory, a client's one .ovpn file, unless --format says otherwise.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Whose
+    #[arg(required_unless_present = "all", value_name = "NAME")]
+    names: Vec<Name>,
+    /// Everyone's who has access
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    #[command(flatten)]
+    outputs: OutputOptions,
+    /// Make `-o DIR` the directory that the server runs from: every later CRL goes there
+    #[arg(long, requires = "out")]
+    publish: bool,
+    /// Check everything, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Arguments {
+    pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let authority = session.open(if self.publish { Access::Write } else { Access::Read })?;
+        let single_directory = self.names.len() == 1 && self.directory(&authority)?;
+        let fill = if single_directory { Fill::Itself } else { Fill::Into };
+        let outputs = self.outputs.resolve(session, fill)?;
+        let to_stdout = outputs.destination == Destination::Stdout;
+        let whom = if self.all { Whom::All } else { Whom::Named(self.names) };
+        let request = ExportRequest { whom, outputs, publish: self.publish, dry_run: self.dry_run };
+        let bar = progress_bar(session.quiet() || session.json());
+        let mut exported = authority.export(&request, session, &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        if let Some(bundle) = exported.delivery.stdout.take() {
+            session.deliver(&bundle)?;
+        }
+        if to_stdout {
+            exported.warnings.iter().for_each(|warning| session.warn(warning));
+            return Ok(Exit::Done);
+        }
+        session.report(&Answer { exported, dry_run: self.dry_run })
+    }
+
+    /// Whether the one bundle is a directory, so that `-o` names it.
+    fn directory(&self, authority: &crate::authority::Authority) -> Result<bool, Failure> {
+        match self.outputs.format() {
+            Some(format) => Ok(format == Format::Dir),
+            None => {
+                let peer = authority.view()?.peer(&self.names[0])?;
+                Ok(peer.is_some_and(|peer| peer.role == crate::inventory::Role::Server))
+            }
+        }
+    }
+}
+
+/// On standard error, when that is a terminal; `indicatif` hides it elsewhere.
+fn progress_bar(hidden: bool) -> ProgressBar {
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("exporting {bar:32} {pos}/{len}");
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    // the template is a constant; a bad one would only look plainer
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    exported: Exported,
+    dry_run: bool,
+}
+
+impl Report for Answer {
+    const COMMAND: &'static str = "export";
+
+    fn warnings(&self) -> &[String] {
+        &self.exported.warnings
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        undelivered(&self.exported.delivery, "exported")
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.dry_run {
+            return writeln!(f, "every bundle can be made; nothing was written");
+        }
+        writeln!(f, "exported")?;
+        write_bundles(f, &self.exported.delivery)?;
+        if let Some(dir) = &self.exported.target {
+            writeln!(f, "every later CRL goes to {}", dir.display())?;
+        }
+        Ok(())
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpnpki export client1 --format zip
+  vpnpki export client1 -o - | ssh laptop-7 'cat > client1.ovpn'
+  vpnpki export --all --force -o bundles/
+  vpnpki export server --publish -o /etc/openvpn/server";

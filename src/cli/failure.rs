@@ -1,0 +1,200 @@
+//! Failures at the edge: what kind, what to say, what to type next, and the exit code.
+//! Decides no policy; the kinds follow from the errors of the rooms below.
+
+use std::{fmt::Write as _, io::Write as _, process::ExitCode};
+
+use serde_json::json;
+
+use crate::{
+    authority::{AuthorityError, KeyholderError},
+    store::StoreError,
+};
+
+/// How the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Refused or failed as the message says.
+    Refused,
+    /// The command line makes no sense.
+    Usage,
+    /// Something is due.
+    Due,
+    /// Wrong or missing passphrase or identity.
+    Locked,
+    /// A bug.
+    Bug,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => 1,
+            Self::Usage => 2,
+            Self::Due => 3,
+            Self::Locked => 4,
+            Self::Bug => 70,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Usage => "usage",
+            Self::Due => "due",
+            Self::Locked => "locked",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// What went wrong, for people and for scripts.
+#[derive(Debug)]
+pub struct Failure {
+    /// Decides the exit code.
+    pub exit: Exit,
+    /// What was not done, and why.
+    pub message: String,
+    /// Commands that work.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// Refused, without a hint.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused, message: message.into(), hints: Vec::new() }
+    }
+
+    /// A command line that makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into(), hints: Vec::new() }
+    }
+
+    /// With a command to type next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says it on standard error.
+    pub fn print(&self, command: &str, as_json: bool) -> Exit {
+        let text = if as_json { self.json(command) } else { self.text() };
+        // nobody is left to tell when standard error is closed
+        let _ = anstream::stderr().write_all(text.as_bytes());
+        self.exit
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{RED}error:{PLAIN} {}\n", self.message);
+        for hint in &self.hints {
+            // writing to a String cannot fail
+            let _ = writeln!(text, "{GREEN}hint:{PLAIN} {hint}");
+        }
+        text
+    }
+
+    fn json(&self, command: &str) -> String {
+        let error = json!({ "kind": self.exit.word(), "message": self.message, "hints": self.hints });
+        format!("{}\n", json!({ "vpnpki": 1, "command": command, "exit": self.exit.code(), "error": error }))
+    }
+}
+
+/// What clap says, in its own words, or as one object.
+pub fn usage(error: &clap::Error, as_json: bool) -> Exit {
+    let informative = !error.use_stderr();
+    if informative || !as_json {
+        let printed = error.print();
+        return match (informative, printed) {
+            (true, Ok(())) => Exit::Done,
+            (true, Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+            (true, Err(_)) => Exit::Refused,
+            (false, _) => Exit::Usage,
+        };
+    }
+    let rendered = error.render().to_string();
+    let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    Failure::usage(message).print("", true)
+}
+
+impl From<AuthorityError> for Failure {
+    fn from(error: AuthorityError) -> Self {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !message.contains(&cause_text) {
+                // writing to a String cannot fail
+                let _ = write!(message, ": {cause_text}");
+            }
+            source = cause.source();
+        }
+        Self { exit: kind(&error), message, hints: hints(&error) }
+    }
+}
+
+macro_rules! through_authority {
+    ($($error:ty),*) => { $(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                AuthorityError::from(error).into()
+            }
+        }
+    )* };
+}
+
+through_authority!(StoreError, KeyholderError, crate::files::FileError, crate::pki::CrlError, crate::pki::CertificateError);
+
+fn kind(error: &AuthorityError) -> Exit {
+    match error {
+        AuthorityError::Vault(error) if error.is_locked() => Exit::Locked,
+        AuthorityError::Keyholder(KeyholderError::Missing(_)) => Exit::Locked,
+        AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
+        AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
+        | AuthorityError::Usage(_)
+        | AuthorityError::Twice(_) => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+fn hints(error: &AuthorityError) -> Vec<String> {
+    match error {
+        AuthorityError::Store(StoreError::Missing(_)) => vec![
+            "`vpnpki init --remote vpn.example.com` makes an authority; `--pki DIR` or VPNPKI_DIR names another directory".to_owned(),
+        ],
+        AuthorityError::Store(StoreError::Busy(_)) => vec!["`--wait SECONDS` waits longer".to_owned()],
+        AuthorityError::Keyholder(KeyholderError::Missing(_)) => vec![
+            "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
+        ],
+        AuthorityError::Taken { name, .. } => vec![format!(
+            "`vpnpki export {name}` makes its bundle again; `vpnpki revoke {name}` ends it; `--if-missing` leaves it as it is"
+        )],
+        AuthorityError::Spelling { known, .. } => vec![format!("`vpnpki show {known}`")],
+        AuthorityError::UnknownName { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
+        AuthorityError::UnknownName { near: None, .. } => vec!["`vpnpki list` shows every name".to_owned()],
+        AuthorityError::UnknownSerial(_) => vec!["`vpnpki list --history` shows every serial".to_owned()],
+        AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
+            vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
+        }
+        AuthorityError::Mismatch(_) => vec![
+            "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),
+        ],
+        AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
+        AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+pub(super) const RED: &str = "\x1b[1;31m";
+pub(super) const GREEN: &str = "\x1b[32m";
+pub(super) const YELLOW: &str = "\x1b[33m";
+pub(super) const PLAIN: &str = "\x1b[0m";

@@ -1,0 +1,153 @@
+//! `vpnpki issue`.
+//! Knows nothing of certificates; names, formats and paths are parsed and handed on.
+
+use std::fmt;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::{Destination, Outputs},
+        issue::{IssueRequest, Issued},
+    },
+    bundle::Format,
+    cli::{
+        outputs::{undelivered, write_bundles, Fill, OutputOptions},
+        report::Report,
+        session::Session,
+        Exit, Failure,
+    },
+    files::Overwrite,
+    inventory::Role,
+    name::Name,
+    pki::{Address, Algorithm},
+    store::Access,
+};
+
+/// Give someone access: a key, a certificate and a bundle
+///
+/// Writes NAME.ovpn, which holds everything a client needs. A name is letters, digits, `.`, `_`, `@` and `-`, at most 64
+/// characters. The name of someone revoked or expired can be issued again; its old serials stay on record.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Whose
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<Name>,
+    /// client or server
+    #[arg(long, value_name = "ROLE", default_value = "client")]
+    role: Role,
+    /// Days of validity [default: the settings']
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
+    /// p256, p384, rsa2048, rsa3072, rsa4096 or ed25519 [default: the settings']
+    #[arg(long, value_name = "ALG")]
+    key: Option<Algorithm>,
+    /// A subject alternative name of a server, beside the remotes; may be given several times
+    #[arg(long, value_name = "HOST|IP")]
+    san: Vec<Address>,
+    #[command(flatten)]
+    outputs: OutputOptions,
+    /// Write no bundle
+    #[arg(long, conflicts_with_all = ["out", "format", "force"])]
+    no_export: bool,
+    /// Leave whoever has access already as they are
+    #[arg(long)]
+    if_missing: bool,
+    /// Say what would be issued, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Arguments {
+    pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+        if self.role == Role::Client && !self.san.is_empty() {
+            return Err(Failure::usage("`--san` is for servers: nobody looks at a client's"));
+        }
+        let outputs = self.outputs(session)?;
+        let to_stdout = outputs.destination == Destination::Stdout;
+        if self.names.len() > 1 && matches!(outputs.destination, Destination::Stdout | Destination::Path(_)) {
+            return Err(Failure::usage("one path takes one bundle; name a directory that exists, or one peer"));
+        }
+        let request = IssueRequest {
+            names: self.names,
+            role: self.role,
+            algorithm: self.key,
+            days: self.days,
+            addresses: self.san,
+            outputs,
+            if_missing: self.if_missing,
+            dry_run: self.dry_run,
+        };
+        let authority = session.open(Access::Write)?;
+        let mut issued = authority.issue(&request, session)?;
+        if let Some(bundle) = issued.delivery.stdout.take() {
+            let name = issued.issued[0].name.clone();
+            session.deliver(&bundle).map_err(|failure| Failure {
+                message: format!("`{name}` is issued, but {}", failure.message),
+                ..failure.hint(format!("`vpnpki export {name}` makes it again"))
+            })?;
+        }
+        let report = Answer { issued, dry_run: self.dry_run };
+        if to_stdout {
+            report.issued.warnings.iter().for_each(|warning| session.warn(warning));
+            return Ok(Exit::Done);
+        }
+        session.report(&report)
+    }
+
+    fn outputs(&self, session: &Session) -> Result<Outputs, Failure> {
+        if self.no_export {
+            return Ok(Outputs { format: None, destination: Destination::Nowhere, overwrite: Overwrite::Refuse });
+        }
+        let directory = match self.outputs.format() {
+            Some(format) => format == Format::Dir,
+            None => self.role == Role::Server,
+        };
+        let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
+        self.outputs.resolve(session, fill)
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    issued: Issued,
+    dry_run: bool,
+}
+
+impl Report for Answer {
+    const COMMAND: &'static str = "issue";
+
+    fn warnings(&self) -> &[String] {
+        &self.issued.warnings
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        undelivered(&self.issued.delivery, "issued")
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.dry_run { "would issue" } else { "issued" };
+        for leaf in &self.issued.issued {
+            writeln!(f, "{verb} {} until {} serial:{}", leaf.name, leaf.validity.not_after().date(), leaf.serial)?;
+            if let Some(former) = &leaf.formerly {
+                writeln!(f, "  the name had serial:{}, {}", former.serial, former.since)?;
+            }
+        }
+        for name in &self.issued.unchanged {
+            writeln!(f, "{name} has access already")?;
+        }
+        write_bundles(f, &self.issued.delivery)
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpnpki issue laptop-7
+  vpnpki issue anna ben --days 90 -o bundles/
+  vpnpki issue ci-runner --if-missing --batch --json
+  vpnpki issue server-west --role server --san west.example.com";

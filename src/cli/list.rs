@@ -1,0 +1,203 @@
+//! `vpnpki list`.
+//! A function over a snapshot: rows are printed as they come, in constant memory unless they must be sorted.
+
+use std::ops::ControlFlow;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{
+    cli::{
+        report::{Rows, Style},
+        session::Session,
+        Exit, Failure,
+    },
+    inventory::{Certificate, Reason, Role, Status},
+    name::Name,
+    serial::Serial,
+    store::{Access, View},
+    time::Time,
+};
+
+/// Show who has access, with dates and days left
+///
+/// One line for each name with its current certificate; --history shows every certificate ever issued.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Only valid, expired, revoked or suspended ones
+    #[arg(long, value_name = "STATUS")]
+    status: Option<Status>,
+    /// Only clients or servers
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
+    /// Only valid ones that end within so many days
+    #[arg(long, value_name = "DAYS")]
+    expiring: Option<u32>,
+    /// In this order
+    #[arg(long, value_enum, default_value_t = Sort::Name)]
+    sort: Sort,
+    /// Every certificate, not only the current ones
+    #[arg(long)]
+    history: bool,
+    /// One JSON object a line
+    #[arg(long, conflicts_with = "json")]
+    jsonl: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// By name
+    Name,
+    /// By end of validity
+    Expiry,
+    /// By time of issuing
+    Issued,
+}
+
+#[derive(Serialize, Clone)]
+struct Row {
+    name: Option<Name>,
+    role: Option<Role>,
+    status: Status,
+    serial: Serial,
+    not_before: Time,
+    not_after: Time,
+    days_left: i64,
+    issued: Time,
+    algorithm: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+}
+
+impl Arguments {
+    pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let authority = session.open(Access::Read)?;
+        let (view, now) = (authority.view()?, authority.now());
+        let style = if self.jsonl { Style::Lines } else { Style::Text };
+        let mut rows = session.rows(style, "list", "certificates");
+        let names_only = session.quiet();
+        if !names_only {
+            rows.line(&format!("{:<24} {:<6} {:<9} {:<10} {:>6}  SERIAL\n", "NAME", "ROLE", "STATUS", "UNTIL", "DAYS"))?;
+        }
+        self.each(&*view, now, &mut |row| print(&mut rows, &row, names_only))?;
+        rows.end(&[])?;
+        Ok(Exit::Done)
+    }
+
+    /// Every row that was asked for, in order.
+    fn each(
+        &self,
+        view: &dyn View,
+        now: Time,
+        print: &mut dyn FnMut(Row) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        if self.sort == self.native() {
+            return self.stream(view, now, print);
+        }
+        let mut kept = Vec::new();
+        self.stream(view, now, &mut |row| {
+            kept.push(row);
+            Ok(true)
+        })?;
+        match self.sort {
+            Sort::Name => kept.sort_by_key(|row| row.name.as_ref().map(Name::folded)),
+            Sort::Expiry => kept.sort_by_key(|row| row.not_after),
+            Sort::Issued => kept.sort_by_key(|row| row.issued),
+        }
+        for row in kept {
+            if !print(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The order in which the store gives rows.
+    fn native(&self) -> Sort {
+        if self.history {
+            Sort::Issued
+        } else {
+            Sort::Name
+        }
+    }
+
+    fn stream(
+        &self,
+        view: &dyn View,
+        now: Time,
+        print: &mut dyn FnMut(Row) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        let mut visit = |certificate: &Certificate| {
+            let row = Row::of(certificate, now);
+            if !self.wants(&row) {
+                return ControlFlow::Continue(());
+            }
+            match print(row) {
+                Ok(true) => ControlFlow::Continue(()),
+                Ok(false) => ControlFlow::Break(()),
+                Err(failure) => {
+                    outcome = Err(failure);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        if self.history {
+            view.certificates(&mut |certificate| visit(&certificate))?;
+        } else {
+            view.peers(&mut |_, certificate| visit(&certificate))?;
+        }
+        outcome
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        let expiring = |days: u32| row.status == Status::Valid && row.days_left <= i64::from(days);
+        self.status.is_none_or(|status| row.status == status)
+            && self.role.is_none_or(|role| row.role == Some(role))
+            && self.expiring.is_none_or(expiring)
+    }
+}
+
+impl Row {
+    fn of(certificate: &Certificate, now: Time) -> Self {
+        let holder = certificate.holder.as_ref();
+        Self {
+            name: holder.map(|holder| holder.name.clone()),
+            role: holder.map(|holder| holder.role),
+            status: certificate.status(now),
+            serial: certificate.serial,
+            not_before: certificate.validity.not_before(),
+            not_after: certificate.validity.not_after(),
+            days_left: now.days_until(certificate.validity.not_after()),
+            issued: certificate.issued,
+            algorithm: holder.map(|holder| holder.algorithm.clone()),
+            revoked: certificate.revocation.map(|revocation| revocation.at),
+            reason: certificate.revocation.map(|revocation| revocation.reason),
+        }
+    }
+
+    fn text(&self) -> String {
+        let name = self.name.as_ref().map_or("-", Name::as_str);
+        let role = self.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
+        let (status, until, days, serial) = (self.status, self.not_after.date(), self.days_left, self.serial);
+        format!("{name:<24} {role:<6} {status:<9} {until} {days:>6}  {serial}\n")
+    }
+}
+
+/// With `--quiet` one name a line.
+fn print(rows: &mut Rows, row: &Row, names_only: bool) -> Result<bool, Failure> {
+    match (&row.name, names_only) {
+        (Some(name), true) => rows.row(row, || format!("{name}\n")),
+        (None, true) => Ok(true),
+        (_, false) => rows.row(row, || row.text()),
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpnpki list --status valid --expiring 30
+  vpnpki list -q --role client
+  vpnpki list --history --jsonl";

@@ -1,0 +1,87 @@
+//! Where bundles go, as typed: shared by the commands that write them.
+//! Decides nothing about what is in a bundle.
+
+use std::{fmt, path::PathBuf};
+
+use clap::Args;
+
+use crate::{
+    authority::deliver::{Delivery, Destination, Outputs},
+    bundle::Format,
+    cli::{session::Session, Exit, Failure},
+    files::{self, Kind, Overwrite},
+};
+
+/// Options of every command that writes bundles.
+#[derive(Args)]
+pub struct OutputOptions {
+    /// The bundle's form: one .ovpn file, a zip or a directory [default: ovpn; for servers dir]
+    #[arg(long, value_name = "ovpn|zip|dir")]
+    format: Option<Format>,
+    /// Write to PATH, into it when it is a directory, or to standard output (-) [default: here, under its own name]
+    #[arg(short, long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+/// How the role's own directory is meant by `-o`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// `-o DIR` of a directory that exists: the bundle goes into it under its own name.
+    Into,
+    /// `-o DIR` is the bundle's directory itself.
+    Itself,
+}
+
+impl OutputOptions {
+    /// Resolved. One path takes one bundle; `-o -` takes the one result and leaves no room for JSON.
+    pub fn resolve(&self, session: &Session, fill: Fill) -> Result<Outputs, Failure> {
+        let overwrite = if self.force { Overwrite::Replace } else { Overwrite::Refuse };
+        let destination = match &self.out {
+            None => Destination::Into(PathBuf::from(".")),
+            Some(path) if path.as_os_str() == "-" && session.json() => {
+                return Err(Failure::usage("`-o -` and `--json` both want standard output"))
+            }
+            Some(path) if path.as_os_str() == "-" => Destination::Stdout,
+            Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
+            Some(path) => Destination::Path(path.clone()),
+        };
+        Ok(Outputs { format: self.format, destination, overwrite })
+    }
+
+    /// Whether any of them was given.
+    pub fn given(&self) -> bool {
+        self.format.is_some() || self.out.is_some() || self.force
+    }
+
+    /// The format as typed.
+    pub fn format(&self) -> Option<Format> {
+        self.format
+    }
+}
+
+fn is_directory(path: &std::path::Path) -> Result<bool, Failure> {
+    Ok(files::standing(path)?.is_some_and(|standing| standing.kind == Kind::Directory))
+}
+
+/// Lines about bundles that are in place.
+pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
+    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, bundle.path.display()))
+}
+
+/// Failures for bundles that are not.
+pub fn undelivered(delivery: &Delivery, done: &str) -> Vec<Failure> {
+    let failure = |bundle: &crate::authority::deliver::Undelivered| Failure {
+        exit: Exit::Refused,
+        message: format!(
+            "`{}` is {done}, but `{}` could not be put in place: {}",
+            bundle.name,
+            bundle.path.display(),
+            bundle.problem
+        ),
+        hints: vec![format!("`vpnpki export {}` makes it again", bundle.name)],
+    };
+    delivery.undelivered.iter().map(failure).collect()
+}

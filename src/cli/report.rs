@@ -1,0 +1,162 @@
+//! Reports: one struct per command, printed as text for people or as one JSON object for scripts.
+//! Knows nothing of what they say.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use serde::Serialize;
+use serde_json::{json, Value};
+
+use crate::{
+    cli::{session::Session, Exit, Failure},
+    secret::Secret,
+};
+
+/// What a command has to say.
+pub trait Report: Display + Serialize {
+    /// The command, as in `"command"`.
+    const COMMAND: &'static str;
+
+    /// What people should know; part of the JSON by the report's own field.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
+
+    /// What did not come true although the act stands; the first decides the exit code.
+    fn failures(&self) -> Vec<Failure> {
+        Vec::new()
+    }
+
+    /// How the command ends when nothing failed.
+    fn exit(&self) -> Exit {
+        Exit::Done
+    }
+}
+
+impl Session {
+    /// Prints a report.
+    pub fn report<R: Report>(&self, report: &R) -> Result<Exit, Failure> {
+        for warning in report.warnings() {
+            self.warn(warning);
+        }
+        let text = if self.json() {
+            format!("{}\n", object(R::COMMAND, report))
+        } else if self.quiet() {
+            String::new()
+        } else {
+            report.to_string()
+        };
+        // whoever closed the pipe wants no more; what was done is done
+        forgive_closed(write_out(text.as_bytes()))?;
+        let failures = report.failures();
+        for failure in &failures {
+            failure.print(R::COMMAND, self.json());
+        }
+        Ok(failures.first().map_or(report.exit(), |failure| failure.exit))
+    }
+
+    /// Writes a result to standard output: a closed pipe means that it did not arrive.
+    pub fn deliver(&self, bytes: &Secret) -> Result<(), Failure> {
+        write_out(bytes.expose()).map_err(|error| Failure::refused(format!("the result was not delivered: {error}")))
+    }
+
+    /// Prints rows as they arrive: a table, JSON lines, or one object with them in a list.
+    pub fn rows(&self, style: Style, command: &'static str, list: &str) -> Rows {
+        let out = io::BufWriter::new(io::stdout().lock());
+        let style = if self.json() { Style::Object } else { style };
+        Rows { out, style, first: true, opening: opening(command, list), closed: false }
+    }
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Lines for people.
+    Text,
+    /// One object a line.
+    Lines,
+    /// One object for all.
+    Object,
+}
+
+/// Rows on their way to standard output.
+pub struct Rows {
+    out: io::BufWriter<io::StdoutLock<'static>>,
+    style: Style,
+    first: bool,
+    opening: String,
+    closed: bool,
+}
+
+impl Rows {
+    /// A line that only people get, such as a heading.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if self.style == Style::Text {
+            self.write(text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// One row; false when nobody reads any more.
+    pub fn row<T: Serialize>(&mut self, row: &T, text: impl FnOnce() -> String) -> Result<bool, Failure> {
+        let rendered = match self.style {
+            Style::Text => text(),
+            Style::Lines => format!("{}\n", json!(row)),
+            Style::Object if self.first => format!("{}{}", self.opening, json!(row)),
+            Style::Object => format!(",{}", json!(row)),
+        };
+        self.first = false;
+        self.write(rendered.as_bytes())?;
+        Ok(!self.closed)
+    }
+
+    /// The end; `warnings` close the object.
+    pub fn end(mut self, warnings: &[String]) -> Result<(), Failure> {
+        if self.style == Style::Object {
+            let opening = if self.first { self.opening.clone() } else { String::new() };
+            self.write(format!("{opening}],\"warnings\":{}}}\n", json!(warnings)).as_bytes())?;
+        }
+        let flushed = self.out.flush();
+        forgive_closed(flushed)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.out.write_all(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => forgive_closed(other),
+        }
+    }
+}
+
+fn opening(command: &str, list: &str) -> String {
+    format!("{{\"vpnpki\":1,\"command\":{},\"changed\":false,{}:[", json!(command), json!(list))
+}
+
+/// The one object of a command: its report's fields behind version and command.
+fn object(command: &str, report: &impl Serialize) -> Value {
+    let mut object = json!({ "vpnpki": 1, "command": command, "changed": false, "warnings": [] });
+    if let (Some(all), Value::Object(fields)) = (object.as_object_mut(), json!(report)) {
+        all.extend(fields);
+    }
+    object
+}
+
+fn write_out(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
+fn forgive_closed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::refused(format!("the result could not be written to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,184 @@
+//! `vpnpki revoke`, and how a published CRL is reported.
+//! Knows nothing of how either is done.
+
+use std::{fmt, str::FromStr};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        publishing::{Published, Reached, Skipped, TargetState},
+        revoke::{Revocations, Revoked, Subject},
+    },
+    cli::{report::Report, session::Session, Exit, Failure},
+    inventory::{Reason, Role},
+    name::{escape, Name},
+    store::{Access, View},
+};
+
+/// End someone's access: recorded, signed into the CRL, published where servers read it
+///
+/// Exit 0 means that every known server reads the new CRL. Exit 1 with the revocation recorded means that a server was not
+/// reached, or that none is known yet; the command that changes that is printed. Of someone revoked already: says
+/// since when, and publishes again.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// A name, for every certificate of it that is accepted, or serial:HEX for one certificate
+    #[arg(required = true, value_name = "NAME|serial:HEX", value_parser = subject)]
+    subjects: Vec<Subject>,
+    /// unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn
+    #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = reason)]
+    reason: Reason,
+    /// Leave every server as it is
+    #[arg(long)]
+    no_publish: bool,
+    /// Say who would be revoked, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Arguments {
+    pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let authority = session.open(Access::Write)?;
+        if !self.dry_run {
+            self.confirm_servers(session, &*authority.view()?)?;
+        }
+        let request = Revocations {
+            subjects: self.subjects,
+            reason: self.reason,
+            no_publish: self.no_publish,
+            dry_run: self.dry_run,
+        };
+        let revoked = authority.revoke(&request, session)?;
+        session.report(&Answer { revoked, dry_run: self.dry_run })
+    }
+
+    /// Ending a server ends everyone's access: asked on a terminal, unless `--yes`; scripts are taken at their word.
+    fn confirm_servers(&self, session: &Session, view: &dyn View) -> Result<(), Failure> {
+        for subject in &self.subjects {
+            let Subject::Peer(name) = subject else { continue };
+            let server = view.peer(name)?.is_some_and(|peer| peer.role == Role::Server);
+            let question = format!("`{name}` is a server; revoke it?");
+            if server && session.agreed(&question) == Some(false) {
+                return Err(Failure::refused(format!("`{name}` was not revoked")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `serial:HEX`, or a name.
+pub fn subject(text: &str) -> Result<Subject, String> {
+    match text.strip_prefix("serial:") {
+        Some(hex) => hex.parse().map(Subject::Serial).map_err(|error: crate::serial::SerialError| error.to_string()),
+        None => Name::parse(text).map(Subject::Peer).map_err(|error| error.to_string()),
+    }
+}
+
+/// Every reason but certificateHold, which is not for ever.
+fn reason(text: &str) -> Result<Reason, String> {
+    match Reason::from_str(text)? {
+        Reason::CertificateHold => Err("certificateHold is not for ever, a revocation is".to_owned()),
+        reason => Ok(reason),
+    }
+}
+
+/// What came of publishing, as failures.
+pub fn unpublished(published: &Published) -> Vec<Failure> {
+    if published.nobody() {
+        let failure = Failure::refused("no server knows yet: no directory is known in which one reads the CRL");
+        return vec![failure.hint("`vpnpki export server --publish -o /etc/openvpn/server` on the VPN server, or `vpnpki crl publish --add DIR` for a directory that is in use")];
+    }
+    if published.skipped.is_some() {
+        return Vec::new();
+    }
+    published.targets.iter().filter(|target| !target.reached()).map(unreached).collect()
+}
+
+fn unreached(target: &Reached) -> Failure {
+    let why = target.problem.clone().unwrap_or_else(|| "it has an older CRL".to_owned());
+    let failure = Failure::refused(format!("the server of `{}` was not reached: {why}", escape(&target.dir.to_string_lossy())));
+    match &target.mend {
+        Some(mend) => failure.hint(format!("`{mend}`, then `vpnpki crl publish`")),
+        None => failure.hint("`vpnpki crl publish` tries again"),
+    }
+}
+
+/// Lines about where the CRL is.
+pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt::Result {
+    match published.skipped {
+        Some(Skipped::Asked) => return writeln!(f, "not published, as asked; `vpnpki crl publish` does"),
+        Some(Skipped::Manual) => return writeln!(f, "not published (`publish.mode` is manual); `vpnpki crl publish` does"),
+        None => (),
+    }
+    for target in &published.targets {
+        let file = target.file.as_deref().unwrap_or(&target.dir).display();
+        match target.state {
+            TargetState::Published => writeln!(f, "published CRL {} to {file}", published.number)?,
+            TargetState::Current => writeln!(f, "CRL {} is in {file}", published.number)?,
+            TargetState::Behind | TargetState::Newer | TargetState::Failed => writeln!(f, "NOT in {file}")?,
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    revoked: Revoked,
+    dry_run: bool,
+}
+
+impl Report for Answer {
+    const COMMAND: &'static str = "revoke";
+
+    fn warnings(&self) -> &[String] {
+        &self.revoked.warnings
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        if self.dry_run {
+            return Vec::new();
+        }
+        let mut failures = Vec::new();
+        if let Some(why) = &self.revoked.unsigned {
+            failures.push(
+                Failure::refused(format!("the revocation is recorded, but no CRL could be signed: {why}"))
+                    .hint("put `pki.db` back from a copy that verifies, then `vpnpki revoke` again"),
+            );
+        }
+        failures.extend(unpublished(&self.revoked.published));
+        failures
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = |name: &Option<Name>| name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+        let verb = if self.dry_run { "would revoke" } else { "revoked" };
+        for one in &self.revoked.revoked {
+            writeln!(f, "{verb} {}serial:{} ({})", whose(&one.name), one.serial, one.revocation.reason)?;
+        }
+        for one in &self.revoked.already {
+            let (at, reason) = (one.revocation.at, one.revocation.reason);
+            writeln!(f, "{}serial:{} is revoked since {at} ({reason})", whose(&one.name), one.serial)?;
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        write_published(f, &self.revoked.published)?;
+        if !self.revoked.revoked.is_empty() {
+            let seconds = self.revoked.live_session_seconds;
+            writeln!(f, "new connections are refused at once; a live session ends within {seconds} s (reneg-sec + tran-window)")?;
+        }
+        Ok(())
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpnpki revoke client1
+  vpnpki revoke laptop-7 --reason keyCompromise
+  vpnpki revoke serial:5A0D0C9E6B1F4E7D8A2B3C4D5E6F7081";

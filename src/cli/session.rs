@@ -1,0 +1,159 @@
+//! What every command needs: the global options resolved, the authority opened, whoever can open the vault.
+//! Knows nothing of single commands.
+
+use std::{
+    cell::OnceCell,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    authority::{Actor, Authority, Keyholder, KeyholderError},
+    cli::{environment::Environment, terminal, Failure, Global},
+    files,
+    secret::Secret,
+    store::Access,
+    vault::IdentityFile,
+    world::World,
+};
+
+/// One call of the program.
+pub struct Session {
+    global: Global,
+    environment: Environment,
+    passphrase: OnceCell<Secret>,
+}
+
+impl Session {
+    pub fn new(global: Global, environment: Environment) -> Self {
+        Self { global, environment, passphrase: OnceCell::new() }
+    }
+
+    /// The PKI directory.
+    pub fn dir(&self) -> PathBuf {
+        let named = self.global.pki.clone().or_else(|| self.environment.dir.clone());
+        named.unwrap_or_else(|| PathBuf::from("pki"))
+    }
+
+    pub fn json(&self) -> bool {
+        self.global.json
+    }
+
+    pub fn quiet(&self) -> bool {
+        self.global.quiet
+    }
+
+    /// Opens the authority and says what is to be known about its place.
+    pub fn open(&self, access: Access) -> Result<Authority, Failure> {
+        let authority = Authority::open(&self.dir(), access, self.actor())?;
+        for notice in authority.notices() {
+            self.warn(notice);
+        }
+        Ok(authority)
+    }
+
+    /// Who acts.
+    pub fn actor(&self) -> Actor {
+        let uid = rustix::process::getuid().as_raw();
+        let by = self.environment.user.clone().unwrap_or_else(|| format!("uid {uid}"));
+        let patience = Duration::from_secs(self.global.wait);
+        Actor { by, uid, patience, clock_is_right: self.global.clock_is_right, world: World::real() }
+    }
+
+    /// A question with yes or no. `--yes` answers it; without a terminal, or with `--batch`, nobody does.
+    pub fn agreed(&self, question: &str) -> Option<bool> {
+        match (self.global.yes, self.global.batch) {
+            (true, _) => Some(true),
+            (false, true) => None,
+            (false, false) => terminal::ask(question),
+        }
+    }
+
+    /// A warning on standard error; in JSON they are part of the object.
+    pub fn warn(&self, warning: &str) {
+        if !self.global.json && !self.global.quiet {
+            anstream::eprintln!("{}warning:{} {warning}", super::failure::YELLOW, super::failure::PLAIN);
+        }
+    }
+
+    /// A new passphrase, asked for twice.
+    pub fn new_passphrase(&self) -> Result<Secret, Failure> {
+        if let Some(given) = self.given_passphrase()? {
+            return Ok(given);
+        }
+        let first = self.ask_passphrase("New passphrase for the vault: ")?;
+        let again = self.ask_passphrase("The same again: ")?;
+        if first.expose() == again.expose() {
+            Ok(first)
+        } else {
+            Err(Failure::usage("the two passphrases differ; nothing was made"))
+        }
+    }
+
+    /// The passphrase from `--passphrase-file` or the environment; two at once are refused.
+    pub fn given_passphrase(&self) -> Result<Option<Secret>, KeyholderError> {
+        let sources = [
+            ("--passphrase-file", self.global.passphrase_file.is_some()),
+            ("VPNPKI_PASSPHRASE_FILE", self.environment.passphrase_file.is_some()),
+            ("VPNPKI_PASSPHRASE", self.environment.passphrase.is_some()),
+        ];
+        let named: Vec<&str> = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+        if named.len() > 1 {
+            return Err(KeyholderError::Conflict(format!("the passphrase is given twice, by {}", named.join(" and "))));
+        }
+        let file = self.global.passphrase_file.as_deref().or(self.environment.passphrase_file.as_deref());
+        match (file, &self.environment.passphrase) {
+            (Some(file), _) => read_passphrase(file).map(Some),
+            (None, Some(text)) => first_line(text, "VPNPKI_PASSPHRASE").map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn ask_passphrase(&self, prompt: &str) -> Result<Secret, KeyholderError> {
+        let answer = if self.global.batch { None } else { terminal::ask_passphrase(prompt) };
+        match answer {
+            Some(passphrase) if passphrase.expose().is_empty() => {
+                Err(KeyholderError::Unusable("an empty passphrase protects nothing".to_owned()))
+            }
+            Some(passphrase) => Ok(passphrase),
+            None => Err(KeyholderError::Missing("passphrase")),
+        }
+    }
+}
+
+impl Keyholder for Session {
+    fn identity(&self) -> Result<Option<IdentityFile>, KeyholderError> {
+        let Some(path) = self.global.identity.as_deref().or(self.environment.identity.as_deref()) else { return Ok(None) };
+        let mut identity = IdentityFile::parse(files::read_secret(path)?.expose())?;
+        if identity.is_locked() {
+            identity.unlock(&self.passphrase()?)?;
+        }
+        Ok(Some(identity))
+    }
+
+    fn passphrase(&self) -> Result<Secret, KeyholderError> {
+        if let Some(given) = self.given_passphrase()? {
+            return Ok(given);
+        }
+        if self.passphrase.get().is_none() {
+            // asked once; a second question would only repeat the first
+            let _ = self.passphrase.set(self.ask_passphrase("Passphrase: ")?);
+        }
+        let kept = self.passphrase.get().map(|kept| Secret::new(kept.expose().to_vec()));
+        kept.ok_or(KeyholderError::Missing("passphrase"))
+    }
+}
+
+fn read_passphrase(path: &Path) -> Result<Secret, KeyholderError> {
+    first_line(&files::read_secret(path)?, &files::shown(path))
+}
+
+/// The first line without its end; editors add one, and nobody means it.
+fn first_line(text: &Secret, source: &str) -> Result<Secret, KeyholderError> {
+    let line = text.expose().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(KeyholderError::Unusable(format!("`{source}` begins with an empty line: an empty passphrase protects nothing")));
+    }
+    Ok(Secret::new(line.to_vec()))
+}
