@@ -25,6 +25,7 @@ pub use directory::{stage_directory, Part, StagedDirectory};
 pub use fault::{shown, FileError};
 pub use lock::{lock, DirectoryLock};
 pub use nursery::Nursery;
+pub(crate) use ownership::quoted;
 pub use ownership::{check_authority_directory, DirectoryFault};
 pub use stage::{release_all, stage, Staged, Unreleased};
 
