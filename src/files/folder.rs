@@ -81,9 +81,8 @@ impl Folder {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.descriptor, ".", flags, Mode::from_raw_mode(0o600)) {
             Ok(file) if rustix::fs::stat(descriptor_path(&file)).is_ok() => Ok(Some(file)),
-            Ok(_) => Ok(None),
             // EISDIR: kernels before 3.11; EINVAL: some FUSE file systems
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(errno) => Err(FileError::from_errno(&self.path, "write into", errno)),
         }
     }

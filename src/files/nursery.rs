@@ -97,10 +97,10 @@ impl Nursery {
             .and_then(|()| home.sync())
             .and_then(|()| home.take(inner, OsStr::new(DATABASE), OsStr::new(DATABASE)));
         if let Err(error) = moved {
-            linked.iter().for_each(|name| {
+            for name in &linked {
                 // the error that led here is the one to tell; the next `create` tries again
                 let _ = home.unlink(name);
-            });
+            }
             return Err(error);
         }
         let synced = home.sync();

@@ -117,7 +117,7 @@ pub(super) struct Shape {
     pub(super) visibility: Visibility,
     pub(super) owner: Option<Owner>,
     /// The earliest time of change it may show, in seconds since 1970: a program that looks for a newer time,
-    /// as OpenVPN does at its CRL, then sees that the file was replaced.
+    /// as `OpenVPN` does at its CRL, then sees that the file was replaced.
     pub(super) changed_from: Option<i64>,
     /// False as on a file system without unnamed files; tests say so.
     pub(super) unnamed: bool,

@@ -212,9 +212,9 @@ mod tests {
         rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o700)).unwrap();
         assert!(readable_by(&path, None, Some("nogroup")).is_ok());
         assert!(readable_by(&path, Some("root"), None).is_ok());
-        let error = readable_by(&path, Some("nobody"), None).unwrap_err().to_string();
+        let error = readable_by(&path, Some("no-such-user"), None).unwrap_err().to_string();
         let shut = files::real_path(dir.path()).unwrap();
-        assert!(error.contains("`nobody` cannot enter") && error.contains("chmod"), "{error}");
+        assert!(error.contains("`no-such-user` cannot enter") && error.contains("chmod"), "{error}");
         assert!(error.contains(&*shut.to_string_lossy()), "{error}");
         rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o755)).unwrap();
         readable_by(&path, Some("nobody"), None).unwrap();

@@ -15,7 +15,9 @@ fn held(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<Staged, FileE
     stage_in(&Arc::new(folder), &name, bytes, Shape { unnamed: false, ..Shape::default() }, overwrite)
 }
 
-const BOTH: [fn(&Path, &[u8], Overwrite) -> Result<Staged, FileError>; 2] = [staged, held];
+type Way = fn(&Path, &[u8], Overwrite) -> Result<Staged, FileError>;
+
+const BOTH: [Way; 2] = [staged, held];
 
 #[test]
 fn nothing_has_a_name_until_released() {
@@ -194,8 +196,8 @@ fn modes_and_names_as_promised() {
     create_private(&dir.path().join("pki.db")).unwrap();
     assert_eq!(mode("pki.db"), 0o600);
     let part = crate::files::Part { name: "key", bytes: b"x", visibility: Visibility::Private };
-    let made = dir.path().join("made");
-    crate::files::stage_directory(&made, &[part], Visibility::Public, Overwrite::Refuse, None)
+    let folder = dir.path().join("made");
+    crate::files::stage_directory(&folder, &[part], Visibility::Public, Overwrite::Refuse, None)
         .unwrap()
         .release()
         .unwrap();
