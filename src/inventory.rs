@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod change;
+pub mod due;
 pub mod ledger;
 pub mod peer;
 

@@ -1,1 +1,189 @@
-//! placeholder
+//! Putting a revocation list where an `OpenVPN` server reads it, so that the server notices and can read it.
+//! Knows nothing of signatures or numbers: which list is the newest is decided before, and bytes come ready.
+
+mod accounts;
+mod directives;
+mod readable;
+mod server;
+
+use std::path::{Path, PathBuf};
+
+pub use readable::{readable_by, Unreadable};
+pub use server::{inspect, Reader, ServerDirectory};
+
+use crate::files::{self, shown, FileError, Kind, Overwrite, Visibility};
+
+/// A server's directory that the user named as one where every later CRL goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The directory, absolute.
+    pub dir: PathBuf,
+}
+
+/// What was done to a target's CRL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reached {
+    /// The same bytes were there, readable by everybody.
+    Already,
+    /// They are there now.
+    Written,
+}
+
+/// Why no server would read what we publish, or why it could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// No such directory.
+    #[error("`{}` does not exist; name the directory that the server's configuration lies in", shown(.dir))]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Nothing says whose server this is.
+    #[error("`{}` has no `ca.crt`, so it is no directory of this authority's servers; `vpnpki export server --publish -o {}` makes it one", shown(.dir), shown(.dir))]
+    NoCa {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The server believes another authority.
+    #[error("`{}` does not hold this authority's certificate; the server would not use its CRL", shown(.path))]
+    AnotherCa {
+        /// The file with the other certificate.
+        path: PathBuf,
+    },
+    /// Not PEM, which is the only form that servers read.
+    #[error("`{}` is no certificate in PEM", shown(.path))]
+    BrokenCa {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        #[source]
+        source: pem::PemError,
+    },
+    /// No configuration, so no server starts from here.
+    #[error("`{}` holds no configuration of a server (`*.conf`)", shown(.dir))]
+    NoConfig {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The server reads no CRL at all.
+    #[error("`{}` reads no CRL, so nobody is refused; add the line `crl-verify crl.pem` and restart the server", shown(.config))]
+    NoCrlVerify {
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// `crl-verify DIR dir` wants a file for each serial.
+    #[error("`{}` reads a directory of serials (`crl-verify … dir`), which is not written; say `crl-verify crl.pem` and restart the server", shown(.config))]
+    DirectoryMode {
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// A CRL inside the configuration is read once, when the server starts.
+    #[error("`{}` has its CRL inside, which a running server never reads again; say `crl-verify crl.pem` and restart the server", shown(.config))]
+    Inline {
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// The CRL is read from a place that was not named as a target.
+    #[error("`{}` reads its CRL from `{}`, which is outside of this directory; say `crl-verify crl.pem` and restart the server", shown(.config), shown(.crl))]
+    Outside {
+        /// The configuration.
+        config: PathBuf,
+        /// The file as it is named there.
+        crl: PathBuf,
+    },
+    /// A directive that changes what the path of the CRL means.
+    #[error("`{}` says `{directive}`, so the file that it reads its CRL from is not known; remove that line", shown(.config))]
+    Moved {
+        /// The configuration.
+        config: PathBuf,
+        /// The directive.
+        directive: &'static str,
+    },
+    /// The file differs from what was written a moment ago.
+    #[error("`{}` was written but holds other bytes now; another program writes there", shown(.path))]
+    ReadBack {
+        /// The CRL.
+        path: PathBuf,
+    },
+    /// The disk.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// The bytes of the CRL at `path`; none when there is no file. A link is refused.
+pub fn current(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
+    match files::read_unfollowed(path, CRL_LIMIT) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts a CRL at `path` in one step, mode 0644, and reads it back. The same bytes are left alone if everybody may read
+/// them; else the file is replaced and its time of change moves on by a second or more, since a server looks again only
+/// when time (whole seconds) or size differ (`OpenVPN`, `ssl.c`, `tls_ctx_reload_crl`). Hold the publish lock.
+pub fn put(path: &Path, pem: &[u8]) -> Result<Reached, PublishError> {
+    let standing = files::standing(path)?;
+    let readable = standing.is_some_and(|found| found.kind == Kind::File && found.mode & 0o444 == 0o444);
+    if readable && current(path)?.as_deref() == Some(pem) {
+        return Ok(Reached::Already);
+    }
+    files::stage(path, pem, Visibility::Public, Overwrite::Replace, None)?.release()?;
+    if current(path)?.as_deref() == Some(pem) {
+        Ok(Reached::Written)
+    } else {
+        Err(PublishError::ReadBack { path: path.to_owned() })
+    }
+}
+
+/// Far above the CRL of a million revoked certificates (40 MB).
+const CRL_LIMIT: usize = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+
+    #[test]
+    fn what_was_put_is_read_back_with_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("crl.pem");
+        assert_eq!(current(&path).unwrap(), None);
+        assert_eq!(put(&path, b"one").unwrap(), Reached::Written);
+        assert_eq!(current(&path).unwrap().as_deref(), Some(b"one".as_slice()));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
+        assert_eq!(files::list(dir.path()).unwrap(), ["crl.pem"]);
+    }
+
+    #[test]
+    fn the_same_bytes_are_left_alone_and_others_move_the_time_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("crl.pem");
+        put(&path, b"one").unwrap();
+        let first = path.metadata().unwrap();
+        assert_eq!(put(&path, b"one").unwrap(), Reached::Already);
+        assert_eq!(path.metadata().unwrap().ino(), first.ino());
+        assert_eq!(put(&path, b"two").unwrap(), Reached::Written);
+        assert!(path.metadata().unwrap().mtime() > first.mtime());
+    }
+
+    #[test]
+    fn a_list_that_others_cannot_read_is_put_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("crl.pem");
+        files::create_private(&path).unwrap();
+        assert_eq!(put(&path, b"").unwrap(), Reached::Written);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
+    }
+
+    #[test]
+    fn a_link_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, other] = ["crl.pem", "other"].map(|name| dir.path().join(name));
+        files::create_private(&other).unwrap();
+        symlink(&other, &path).unwrap();
+        assert!(matches!(put(&path, b"one"), Err(PublishError::File(FileError::Symlink { .. }))));
+        assert!(matches!(current(&path), Err(PublishError::File(FileError::Symlink { .. }))));
+        assert_eq!(files::read(&other, 9).unwrap(), b"");
+    }
+}

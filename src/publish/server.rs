@@ -1,0 +1,262 @@
+//! What a server's directory says of itself: that its authority is ours, and which file its servers read the CRL from.
+//! Knows nothing of what is in a CRL; looks, and writes nothing.
+
+use std::{
+    ffi::OsStr,
+    path::{Component, Path, PathBuf},
+};
+
+use super::{
+    directives::{parse, Directive},
+    PublishError,
+};
+use crate::files::{self, FileError};
+
+/// A directory from which servers of our authority start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerDirectory {
+    /// The directory, as it was named.
+    pub dir: PathBuf,
+    /// The configurations whose servers read a CRL from here; at least one, sorted by name.
+    pub readers: Vec<Reader>,
+    /// Configurations for our authority whose servers will not see what is published here, and why.
+    pub blind: Vec<(PathBuf, String)>,
+}
+
+/// A server that reads its CRL from a file in the directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reader {
+    /// Its configuration.
+    pub config: PathBuf,
+    /// The file that it reads.
+    pub crl: PathBuf,
+    /// The user that it becomes, by name.
+    pub user: Option<String>,
+    /// The group that it becomes, by name.
+    pub group: Option<String>,
+}
+
+impl ServerDirectory {
+    /// Every file that a CRL must be put at, once each.
+    pub fn crls(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = self.readers.iter().map(|reader| reader.crl.as_path()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+}
+
+/// Looks whether a CRL put into `dir` would be read by a server of the authority whose certificate, in DER, is `ca`:
+/// `ca.crt` there must hold it, and a `*.conf` there must name a file in the directory in `crl-verify`.
+/// Configurations of clients and of servers of other authorities are passed over.
+pub fn inspect(dir: &Path, ca: &[u8]) -> Result<ServerDirectory, PublishError> {
+    let names = files::list(dir).map_err(|error| match error {
+        FileError::NotFound { .. } => PublishError::Missing { dir: dir.to_owned() },
+        other => other.into(),
+    })?;
+    check_ca(dir, ca)?;
+    let mut found = ServerDirectory { dir: dir.to_owned(), readers: Vec::new(), blind: Vec::new() };
+    let mut first_fault = None;
+    for name in names.iter().filter(|name| Path::new(name).extension() == Some(OsStr::new("conf"))) {
+        match examine(dir, &dir.join(name), ca) {
+            Ok(Some(reader)) => found.readers.push(reader),
+            Ok(None) => {}
+            Err(PublishError::AnotherCa { path }) => {
+                first_fault.get_or_insert(PublishError::AnotherCa { path });
+            }
+            Err(fault) => {
+                found.blind.push((dir.join(name), fault.to_string()));
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    if found.readers.is_empty() {
+        return Err(first_fault.unwrap_or_else(|| PublishError::NoConfig { dir: dir.to_owned() }));
+    }
+    Ok(found)
+}
+
+fn check_ca(dir: &Path, ca: &[u8]) -> Result<(), PublishError> {
+    let path = dir.join("ca.crt");
+    match files::read(&path, TEXT_LIMIT) {
+        Ok(pem) => holds(&path, &pem, ca),
+        Err(FileError::NotFound { .. }) => Err(PublishError::NoCa { dir: dir.to_owned() }),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Several certificates may stand in one file; ours must be one of them.
+fn holds(path: &Path, text: &[u8], ca: &[u8]) -> Result<(), PublishError> {
+    let blocks = pem::parse_many(text).map_err(|source| PublishError::BrokenCa { path: path.to_owned(), source })?;
+    if blocks.iter().any(|block| block.tag().ends_with("CERTIFICATE") && block.contents() == ca) {
+        Ok(())
+    } else {
+        Err(PublishError::AnotherCa { path: path.to_owned() })
+    }
+}
+
+/// What one configuration reads; none when it is a client's.
+fn examine(dir: &Path, config: &Path, ca: &[u8]) -> Result<Option<Reader>, PublishError> {
+    let bytes = files::read(config, TEXT_LIMIT)?;
+    let directives = parse(&String::from_utf8_lossy(&bytes));
+    // the last of several counts, as in the server
+    let last = |name: &str| directives.iter().rev().find(|directive| directive.name() == name);
+    if last("client").is_some() || last("tls-client").is_some() {
+        return Ok(None);
+    }
+    check_own_ca(dir, config, last("ca"), ca)?;
+    let line = last("crl-verify").ok_or_else(|| PublishError::NoCrlVerify { config: config.to_owned() })?;
+    for directive in ["chroot", "cd"] {
+        if last(directive).is_some() {
+            return Err(PublishError::Moved { config: config.to_owned(), directive });
+        }
+    }
+    let word = |name: &str| last(name).and_then(|directive| directive.argument(1)).map(str::to_owned);
+    let (user, group) = (word("user"), word("group"));
+    Ok(Some(Reader { config: config.to_owned(), crl: crl_path(dir, config, line)?, user, group }))
+}
+
+/// A configuration may name another file than `ca.crt`; then its CRL is another authority's, and not to be replaced.
+fn check_own_ca(dir: &Path, config: &Path, line: Option<&Directive>, ca: &[u8]) -> Result<(), PublishError> {
+    let Some(line) = line else { return Ok(()) };
+    match (&line.inline, line.argument(1)) {
+        (Some(text), _) => holds(config, text.as_bytes(), ca),
+        (None, Some(file)) => {
+            let path = dir.join(file);
+            holds(&path, &files::read(&path, TEXT_LIMIT)?, ca)
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+fn crl_path(dir: &Path, config: &Path, line: &Directive) -> Result<PathBuf, PublishError> {
+    let config = || config.to_owned();
+    if line.inline.is_some() || line.argument(1) == Some("[inline]") {
+        return Err(PublishError::Inline { config: config() });
+    }
+    let Some(file) = line.argument(1).filter(|file| !file.is_empty()) else {
+        return Err(PublishError::NoCrlVerify { config: config() });
+    };
+    if line.argument(2) == Some("dir") {
+        return Err(PublishError::DirectoryMode { config: config() });
+    }
+    inside(dir, Path::new(file))?.ok_or_else(|| PublishError::Outside { config: config(), crl: PathBuf::from(file) })
+}
+
+/// The file's path, if it lies in the directory by its words alone.
+fn inside(dir: &Path, file: &Path) -> Result<Option<PathBuf>, PublishError> {
+    let relative = if file.is_absolute() {
+        let real = files::real_path(dir)?;
+        match file.strip_prefix(dir).or_else(|_| file.strip_prefix(&real)) {
+            Ok(rest) => rest,
+            Err(_) => return Ok(None),
+        }
+    } else {
+        file
+    };
+    let stays = relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let named = relative.file_name().is_some();
+    Ok((stays && named).then(|| dir.join(relative.components().collect::<PathBuf>())))
+}
+
+const TEXT_LIMIT: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Overwrite, Visibility};
+    use proptest::prelude::*;
+
+    const OURS: &[u8] = b"our certificate";
+
+    fn write(dir: &Path, name: &str, text: &str) {
+        files::stage(&dir.join(name), text.as_bytes(), Visibility::Public, Overwrite::Replace, None)
+            .unwrap()
+            .release()
+            .unwrap();
+    }
+
+    fn armoured(der: &[u8]) -> String {
+        pem::encode(&pem::Pem::new("CERTIFICATE", der))
+    }
+
+    fn server(config: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "ca.crt", &armoured(OURS));
+        write(dir.path(), "server.conf", config);
+        dir
+    }
+
+    fn looked(config: &str) -> Result<ServerDirectory, PublishError> {
+        inspect(server(config).path(), OURS)
+    }
+
+    #[test]
+    fn the_file_the_user_and_the_group_are_read() {
+        let dir = server("ca ca.crt\n# crl-verify no.pem\ncrl-verify \"crl.pem\"\nuser nobody\ngroup \"nogroup\"\n");
+        let found = inspect(dir.path(), OURS).unwrap();
+        assert_eq!(found.crls(), [dir.path().join("crl.pem")]);
+        assert_eq!(found.readers[0].user.as_deref(), Some("nobody"));
+        assert_eq!(found.readers[0].group.as_deref(), Some("nogroup"));
+        assert!(found.blind.is_empty());
+    }
+
+    #[test]
+    fn an_absolute_path_must_lie_inside() {
+        let dir = server("");
+        let here = files::real_path(dir.path()).unwrap();
+        write(dir.path(), "server.conf", &format!("crl-verify {}/crl.pem", here.display()));
+        assert_eq!(inspect(dir.path(), OURS).unwrap().crls(), [dir.path().join("crl.pem")]);
+        for outside in ["/etc/openvpn/crl.pem", "../crl.pem", "keys/../../crl.pem"] {
+            let error = looked(&format!("crl-verify {outside}")).unwrap_err();
+            assert!(matches!(error, PublishError::Outside { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_fault_is_told_apart_and_says_what_to_do() {
+        let empty = tempfile::tempdir().unwrap();
+        let missing = inspect(&empty.path().join("none"), OURS).unwrap_err();
+        assert!(matches!(missing, PublishError::Missing { .. }));
+        assert!(matches!(inspect(empty.path(), OURS), Err(PublishError::NoCa { .. })));
+        write(empty.path(), "ca.crt", &armoured(b"other"));
+        assert!(matches!(inspect(empty.path(), OURS), Err(PublishError::AnotherCa { .. })));
+        write(empty.path(), "ca.crt", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+        assert!(matches!(inspect(empty.path(), OURS), Err(PublishError::BrokenCa { .. })));
+        write(empty.path(), "ca.crt", &format!("{}{}", armoured(b"other"), armoured(OURS)));
+        assert!(matches!(inspect(empty.path(), OURS), Err(PublishError::NoConfig { .. })));
+        let error = looked("ca ca.crt\n").unwrap_err();
+        assert!(error.to_string().contains("add the line `crl-verify crl.pem`"), "{error}");
+        assert!(matches!(looked("crl-verify revoked dir"), Err(PublishError::DirectoryMode { .. })));
+        assert!(matches!(looked("<crl-verify>\nx\n</crl-verify>"), Err(PublishError::Inline { .. })));
+        let moved = looked("crl-verify crl.pem\nchroot /var/empty");
+        assert!(matches!(moved, Err(PublishError::Moved { directive: "chroot", .. })));
+    }
+
+    #[test]
+    fn another_authoritys_server_beside_ours_is_passed_over() {
+        let dir = server("ca ca.crt\ncrl-verify crl.pem");
+        write(dir.path(), "other.crt", &armoured(b"other"));
+        write(dir.path(), "other.conf", "ca other.crt\ncrl-verify other.pem");
+        write(dir.path(), "laptop.conf", "client\nca ca.crt");
+        write(dir.path(), "inline.conf", &format!("<ca>\n{}</ca>\ncrl-verify second.pem", armoured(OURS)));
+        write(dir.path(), "open.conf", "ca ca.crt");
+        let found = inspect(dir.path(), OURS).unwrap();
+        assert_eq!(found.crls(), [dir.path().join("crl.pem"), dir.path().join("second.pem")]);
+        assert_eq!(found.blind.len(), 1);
+        assert_eq!(found.blind[0].0, dir.path().join("open.conf"));
+        let alone = server("ca other.crt\ncrl-verify crl.pem");
+        write(alone.path(), "other.crt", &armoured(b"other"));
+        assert!(matches!(inspect(alone.path(), OURS), Err(PublishError::AnotherCa { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_the_directory(file in "[a./]{1,8}") {
+            if let Some(path) = inside(Path::new("/nonexistent/d"), Path::new(&file)).ok().flatten() {
+                prop_assert!(path.starts_with("/nonexistent/d"));
+                prop_assert!(!path.components().any(|part| part == Component::ParentDir));
+            }
+        }
+    }
+}
