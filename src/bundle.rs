@@ -1,1 +1,196 @@
-//! placeholder
+//! Bundles: what a peer needs to connect, as one profile, as files, or as a zip of those files.
+//! Knows no disk and no store: credentials come in, bytes go out.
+
+mod archive;
+mod profile;
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    name::Name,
+    openvpn::client,
+    secret::Secret,
+    settings::Settings,
+    template::{TemplateError, Templates},
+};
+
+pub use archive::zip;
+
+/// The shape of a bundle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// One profile with everything inline.
+    Ovpn,
+    /// A zip of the files.
+    Zip,
+    /// A directory of the files.
+    Dir,
+}
+
+/// One file of a bundle.
+pub struct Part {
+    /// Its name, without a directory.
+    pub name: String,
+    /// What is in it.
+    pub bytes: Secret,
+    /// Whether it is for its owner alone: 0600, else 0644.
+    pub private: bool,
+}
+
+/// What a client's bundle is made of. All PEM.
+pub struct ClientMaterial {
+    /// Whose bundle it is.
+    pub name: Name,
+    /// The CA's certificate.
+    pub ca_pem: String,
+    /// The client's certificate.
+    pub certificate_pem: String,
+    /// The client's private key.
+    pub key_pem: Secret,
+    /// `ta.key`.
+    pub control_key: Secret,
+}
+
+/// What a server's bundle is made of. All PEM; never the CA's key.
+pub struct ServerMaterial {
+    /// The CA's certificate.
+    pub ca_pem: String,
+    /// The server's certificate.
+    pub certificate_pem: String,
+    /// The server's private key.
+    pub key_pem: Secret,
+    /// `ta.key`.
+    pub control_key: Secret,
+    /// Diffie-Hellman parameters, when the authority has them.
+    pub dh_pem: Option<String>,
+    /// The newest revocation list.
+    pub crl_pem: String,
+}
+
+/// Why no bundle was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// The template, or what it makes.
+    #[error("no bundle was made: a template is faulty")]
+    Template(#[from] TemplateError),
+    /// `OpenVPN` Connect stops there (cliconstants.hpp).
+    #[error("no bundle was made: the profile would have {0} bytes, clients read at most 262144")]
+    TooLarge(usize),
+    /// A line that some importer does not read.
+    #[error("no bundle was made: line {line} of the profile {what}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Credentials that are no plain PEM.
+    #[error("internal error: {0} is no plain PEM")]
+    NotPem(&'static str),
+    /// The archive could not be written.
+    #[error("internal error: the zip could not be written")]
+    Zip(#[from] ::zip::result::ZipError),
+}
+
+/// A client's bundle as files: `config.ovpn`, `ca.crt`, `NAME.crt`, `NAME.key`, `ta.key`, in this order.
+pub fn client_parts(
+    settings: &Settings,
+    templates: &Templates,
+    client: &ClientMaterial,
+) -> Result<Vec<Part>, BundleError> {
+    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key } = client;
+    let files = Secret::from(client::credential_files(settings.control_channel, name));
+    let config = profile::with_credentials(&templates.client(settings, name)?, &files)?;
+    Ok(vec![
+        Part { name: "config.ovpn".to_owned(), bytes: config, private: false },
+        public("ca.crt", ca_pem)?,
+        Part { name: format!("{name}.crt"), ..public("the certificate", certificate_pem)? },
+        Part { name: format!("{name}.key"), ..private("the private key", key_pem)? },
+        Part { name: "ta.key".to_owned(), bytes: Secret::new(control_key.expose().to_vec()), private: true },
+    ])
+}
+
+/// A client's bundle as one profile.
+pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMaterial) -> Result<Secret, BundleError> {
+    let blocks = profile::inline_credentials(settings.control_channel, client)?;
+    profile::with_credentials(&templates.client(settings, &client.name)?, &blocks)
+}
+
+/// A server's directory: `server.conf`, `ca.crt`, `server.crt`, `server.key`, `dh.pem` where there are parameters,
+/// `ta.key`, `crl.pem`. The files have these names whatever the server's name is, since the directory is one server's
+/// and `openvpn-server@server` starts it.
+pub fn server_parts(
+    settings: &Settings,
+    templates: &Templates,
+    server: &ServerMaterial,
+) -> Result<Vec<Part>, BundleError> {
+    let config = templates.server(settings, server.dh_pem.is_some())?;
+    let mut parts = vec![
+        Part { name: "server.conf".to_owned(), bytes: Secret::from(config), private: false },
+        public("ca.crt", &server.ca_pem)?,
+        public("server.crt", &server.certificate_pem)?,
+        private("server.key", &server.key_pem)?,
+    ];
+    if let Some(dh) = &server.dh_pem {
+        parts.push(public("dh.pem", dh)?);
+    }
+    parts.push(Part {
+        name: "ta.key".to_owned(),
+        bytes: Secret::new(server.control_key.expose().to_vec()),
+        private: true,
+    });
+    parts.push(public("crl.pem", &server.crl_pem)?);
+    Ok(parts)
+}
+
+/// The name of a client's bundle, without extension.
+pub fn file_stem(settings: &Settings, name: &Name) -> String {
+    settings.client.file_name.stem(name, &settings.vpn_name)
+}
+
+impl Format {
+    /// The extension of its file; none for a directory.
+    pub fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Ovpn => Some("ovpn"),
+            Self::Zip => Some("zip"),
+            Self::Dir => None,
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "ovpn" => Ok(Self::Ovpn),
+            "zip" => Ok(Self::Zip),
+            "dir" => Ok(Self::Dir),
+            _ => Err(format!("`{}` is no format; there are `ovpn`, `zip` and `dir`", crate::name::escape(text))),
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ovpn => "ovpn",
+            Self::Zip => "zip",
+            Self::Dir => "dir",
+        })
+    }
+}
+
+fn public(name: &'static str, pem: &str) -> Result<Part, BundleError> {
+    let bytes = profile::plain_pem(name, pem.as_bytes())?;
+    Ok(Part { name: name.to_owned(), bytes: Secret::new(bytes.to_vec()), private: false })
+}
+
+fn private(name: &'static str, pem: &Secret) -> Result<Part, BundleError> {
+    let bytes = profile::plain_pem(name, pem.expose())?;
+    Ok(Part { name: name.to_owned(), bytes: Secret::new(bytes.to_vec()), private: true })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! What revoking needs of the settings: where the CRL goes, how long it holds, and who must be able to read it.
+//! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use toml_edit::{Table, Value};
+
+use super::{
+    fault::Fault,
+    reader::{self, Read, Reader, Section},
+};
+
+/// `[publish]`, or `[[publish]]` once for each directory.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Publish {
+    /// Whether revoking publishes.
+    pub mode: PublishMode,
+    /// Servers' directories, absolute or relative to the PKI directory.
+    pub dirs: Vec<PathBuf>,
+}
+
+/// Whether revoking publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PublishMode {
+    /// In the same act.
+    #[default]
+    Auto,
+    /// Something else carries the CRL to the servers.
+    Manual,
+}
+
+/// What publishing needs, read leniently.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Publishing {
+    /// Whether revoking publishes.
+    pub mode: PublishMode,
+    /// Servers' directories, absolute or relative to the PKI directory.
+    pub dirs: Vec<PathBuf>,
+    /// How long a CRL holds; as long as the CA when not set.
+    pub crl_days: Option<u32>,
+    /// Who must be able to read the CRL, when the server drops its privileges.
+    pub user: Option<String>,
+    /// And with which group.
+    pub group: Option<String>,
+    /// Seconds between renegotiations, where set.
+    pub reneg_sec: Option<u32>,
+    /// Seconds for which an old key lives on, where set.
+    pub tran_window: Option<u32>,
+    /// Whether something about publishing or the CRL itself could not be read: a target may be missing.
+    pub faulty: bool,
+}
+
+impl Publishing {
+    /// Seconds until a revoked client that is connected carries no traffic any more.
+    pub fn lockout_seconds(&self) -> u32 {
+        crate::openvpn::lockout_seconds(self.reneg_sec, self.tran_window)
+    }
+}
+
+/// Reads what publishing needs. Never fails; the warnings are complete sentences that name file, line and field.
+pub fn load_publishing(text: &str, file: &str) -> (Publishing, Vec<String>) {
+    let (publishing, faults) = match reader::document(text) {
+        Ok(document) => lenient(text, document.as_table()),
+        Err(fault) => salvage(text, fault),
+    };
+    (publishing, faults.into_iter().map(|fault| format!("{file}:{fault}")).collect())
+}
+
+pub fn read(reader: &mut Reader, root: &Table) -> Publish {
+    if let Some(tables) = reader.tables(root, "publish", &["dir"]) {
+        let dirs = tables.iter().filter_map(|table| dir(reader, table)).collect();
+        return Publish { mode: PublishMode::Auto, dirs };
+    }
+    let section = reader.section(root, "publish", &["mode", "dirs"]);
+    let dirs = reader.many(&section, "dirs", &directory).unwrap_or_default();
+    Publish {
+        mode: reader.one(&section, "mode", &reader::parsed).map_or_else(PublishMode::default, Read::into_value),
+        dirs: dirs.into_iter().map(Read::into_value).collect(),
+    }
+}
+
+fn dir(reader: &mut Reader, table: &Section) -> Option<PathBuf> {
+    let found = reader.one(table, "dir", &directory);
+    if found.is_none() && !reader.has_fault(table, "dir") {
+        reader.fault(table, "dir", table.line(), "is missing: write `dir = \"/etc/openvpn/server\"`");
+    }
+    found.map(Read::into_value)
+}
+
+fn directory(value: &Value) -> Result<PathBuf, String> {
+    let text = reader::text(value)?;
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("must be the path of a directory".to_owned());
+    }
+    if text.starts_with('~') {
+        return Err("`~` is a shell's word; write the whole path".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn lenient(text: &str, root: &Table) -> (Publishing, Vec<Fault>) {
+    let (settings, faults) = super::read(text, root);
+    let publishing = Publishing {
+        mode: settings.publish.mode,
+        dirs: settings.publish.dirs,
+        crl_days: settings.crl_days,
+        user: settings.server.user,
+        group: settings.server.group,
+        reneg_sec: settings.server.reneg_sec,
+        tran_window: settings.server.tran_window,
+        faulty: faults.iter().any(about_publishing),
+    };
+    (publishing, faults)
+}
+
+fn about_publishing(fault: &Fault) -> bool {
+    let section = fault.field.split('.').next().unwrap_or_default();
+    // a section that is spelled almost like ours was meant to be ours
+    section.starts_with("publi") || section == "crl"
+}
+
+/// Reads each section for itself where the whole cannot be read, so that a typing error in one leaves the others.
+fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
+    let mut publishing = Publishing::default();
+    let mut faults = vec![fault];
+    for name in ["publish", "crl", "server"] {
+        let piece = only(text, name);
+        match reader::document(&piece) {
+            Ok(document) => {
+                let (read, found) = lenient(&piece, document.as_table());
+                faults.extend(found.into_iter().filter(|fault| fault.field.starts_with(name)));
+                publishing.take(name, read);
+            }
+            Err(_) => publishing.faulty |= name != "server",
+        }
+    }
+    // what stands before the first header may name publishing, too, and cannot be told apart
+    publishing.faulty |= reader::document(&only(text, "")).is_err();
+    (publishing, faults)
+}
+
+impl Publishing {
+    fn take(&mut self, section: &str, read: Self) {
+        match section {
+            "publish" => (self.mode, self.dirs) = (read.mode, read.dirs),
+            "crl" => self.crl_days = read.crl_days,
+            _ => {
+                (self.user, self.group) = (read.user, read.group);
+                (self.reneg_sec, self.tran_window) = (read.reneg_sec, read.tran_window);
+            }
+        }
+        self.faulty |= section != "server" && read.faulty;
+    }
+}
+
+/// The text with every line blank that does not belong to this section: lines keep their numbers.
+fn only(text: &str, section: &str) -> String {
+    let mut current = String::new();
+    let mut kept = String::new();
+    for line in text.lines() {
+        if let Some(name) = header(line) {
+            current = name;
+        }
+        if current == section {
+            kept.push_str(line);
+        }
+        kept.push('\n');
+    }
+    kept
+}
+
+/// The name in `[name]` or `[[name]]`.
+fn header(line: &str) -> Option<String> {
+    let line = line.split('#').next().unwrap_or_default().trim();
+    let inside = line.strip_prefix('[')?.strip_suffix(']')?;
+    let name = inside.strip_prefix('[').and_then(|inside| inside.strip_suffix(']')).unwrap_or(inside).trim();
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (!name.is_empty() && name.bytes().all(bare)).then(|| name.to_owned())
+}
+
+impl FromStr for PublishMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "manual" => Ok(Self::Manual),
+            _ => Err("must be `auto` or `manual`".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for PublishMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Auto => "auto",
+            Self::Manual => "manual",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn publishing(text: &str) -> (Publishing, Vec<String>) {
+        load_publishing(text, "vpnpki.toml")
+    }
+
+    fn dirs(publishing: &Publishing) -> Vec<&str> {
+        publishing.dirs.iter().map(|dir| dir.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn both_shapes_are_read() {
+        let remote = "[client]\nremotes = [\"vpn.example.com\"]\n";
+        let (tables, warnings) = publishing(&format!("{remote}[[publish]]\ndir = \"/a\"\n[[publish]]\ndir = \"b\"\n"));
+        assert_eq!((dirs(&tables), tables.mode, warnings.len()), (vec!["/a", "b"], PublishMode::Auto, 0));
+        let (table, warnings) = publishing(&format!("{remote}[publish]\nmode = \"manual\"\ndirs = [\"/a\"]\n"));
+        assert_eq!((dirs(&table), table.mode, warnings.len()), (vec!["/a"], PublishMode::Manual, 0));
+    }
+
+    #[test]
+    fn a_fault_elsewhere_is_a_warning() {
+        let text = "[client]\nremotes = [\"vpn.example.com\"]\n[network]\nroutes = [\"172.16.0.1/16\"]\n\
+                    [server]\nuser = \"nobody\"\nreneg-sec = 10\ntran-window = 5\nport = 0\n[crl]\ndays = 30\n[[publish]]\ndir = \"/a\"\n";
+        let (read, warnings) = publishing(text);
+        assert_eq!((dirs(&read), read.crl_days, read.user.as_deref()), (vec!["/a"], Some(30), Some("nobody")));
+        assert_eq!((read.faulty, read.lockout_seconds()), (false, 15));
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("vpnpki.toml:4: network.routes: "), "{warnings:?}");
+        assert!(warnings[1].starts_with("vpnpki.toml:9: server.port: "), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_fault_in_publishing_is_marked() {
+        let remote = "[client]\nremotes = [\"vpn.example.com\"]\n";
+        for text in [
+            "[[publish]]\ndir = 1\n[[publish]]\ndir = \"/a\"\n",
+            "[[publish]]\n[[publish]]\ndir = \"/a\"\n",
+            "[[publish]]\ndir = \"~/a\"\n[[publish]]\ndir = \"/a\"\n",
+            "[publish]\nmode = \"never\"\ndirs = [\"/a\"]\n",
+            "[crl]\ndays = 0\n[[publish]]\ndir = \"/a\"\n",
+        ] {
+            let (read, warnings) = publishing(&format!("{remote}{text}"));
+            assert_eq!((dirs(&read), read.faulty, warnings.len()), (vec!["/a"], true, 1), "{text}: {warnings:?}");
+        }
+        let (read, warnings) = publishing(&format!("{remote}[[publis]]\ndir = \"/a\"\n"));
+        assert!(read.faulty && warnings[0].contains("did you mean `publish`?"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_broken_file_still_says_where_to_publish() {
+        let text = "[client]\nremotes = [\"vpn.example.com]\n\n[server]\nuser = \"nobody\"\n\n[[publish]]\ndir = \"/a\"\n[crl]\ndays = 9\n";
+        let (read, warnings) = publishing(text);
+        assert_eq!((dirs(&read), read.crl_days, read.user.as_deref()), (vec!["/a"], Some(9), Some("nobody")));
+        assert!(!read.faulty);
+        assert!(warnings[0].starts_with("vpnpki.toml:2: this is no TOML: "), "{warnings:?}");
+        let (read, _) = publishing("[[publish]]\ndir = /a\n[crl]\ndays = 9\n");
+        assert_eq!((read.dirs.len(), read.crl_days, read.faulty), (0, Some(9), true));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
+            let _ = (publishing(&text), publishing(&lines));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The template language: names, conditions and loops of minijinja, with nothing undefined, nothing loaded and no filter.
+//! Knows no `OpenVPN`.
+
+use std::collections::BTreeSet;
+
+use minijinja::{
+    syntax::SyntaxConfig,
+    value::{Serde, Value},
+    Environment, UndefinedBehavior,
+};
+use serde::Serialize;
+
+use super::TemplateError;
+
+/// Fills a template; `file` is how errors name it.
+pub fn fill(file: &str, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
+    let environment = environment();
+    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, error))?;
+    template.render(Value::from(Serde(values))).map_err(|error| refused(file, error))
+}
+
+/// Refuses a template that uses a name that is not offered, or leaves one unused that carries a setting.
+pub fn check_names(
+    file: &str,
+    text: &str,
+    settings: &[&'static str],
+    others: &[&'static str],
+) -> Result<(), TemplateError> {
+    let environment = environment();
+    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, error))?;
+    let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+    let offered: Vec<&'static str> = settings.iter().chain(others).copied().collect();
+    if let Some(name) = used.iter().find(|name| !offered.contains(&name.as_str())) {
+        let (line, name) = (line_using(text, name), name.clone());
+        return Err(TemplateError::UnknownName { file: file.to_owned(), line, name, offered });
+    }
+    let names: Vec<&'static str> = settings.iter().copied().filter(|name| !used.contains(*name)).collect();
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(TemplateError::Unused { file: file.to_owned(), names })
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    let mut environment = Environment::empty();
+    environment.set_syntax(syntax.build().expect("the delimiters are the usual ones"));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+}
+
+fn refused(file: &str, error: minijinja::Error) -> TemplateError {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    let line = error.line().unwrap_or(1);
+    TemplateError::Syntax { file: file.to_owned(), line, what, source: Box::new(error) }
+}
+
+/// The first line on which the name stands as a word of its own.
+fn line_using(text: &str, name: &str) -> usize {
+    let inside = |character: char| character.is_alphanumeric() || character == '_';
+    let uses = |line: &str| line.contains('{') && line.split(|character| !inside(character)).any(|word| word == name);
+    1 + text.lines().position(uses).unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! What a configuration must hold and how its lines must be, whatever template made it.
+//! Knows no template language.
+
+use super::TemplateError;
+use crate::{
+    openvpn::{client::CREDENTIALS, directive},
+    settings::Without,
+};
+
+/// A client's configuration, credentials still marked.
+pub fn check_client(file: &str, text: &str, without: &[Without]) -> Result<(), TemplateError> {
+    let lines = directives(file, text)?;
+    let marks = text.matches(CREDENTIALS).count();
+    if marks != 1 || !text.lines().any(|line| line == CREDENTIALS) {
+        return Err(TemplateError::Credentials { file: file.to_owned() });
+    }
+    if let Some(line) = text.lines().position(|line| !line.is_ascii()) {
+        return Err(refused(file, line, "only ASCII is read alike by all clients"));
+    }
+    require(file, &lines, ["remote-cert-tls", "server"], "remote-cert-tls server", Without::RemoteCertTls, without)
+}
+
+/// A server's configuration.
+pub fn check_server(file: &str, text: &str, without: &[Without]) -> Result<(), TemplateError> {
+    let lines = directives(file, text)?;
+    require(file, &lines, ["crl-verify", "crl.pem"], "crl-verify crl.pem", Without::CrlVerify, without)?;
+    require(file, &lines, ["remote-cert-tls", "client"], "remote-cert-tls client", Without::RemoteCertTls, without)
+}
+
+fn require(
+    file: &str,
+    lines: &[Vec<String>],
+    wanted: [&str; 2],
+    directive: &'static str,
+    word: Without,
+    without: &[Without],
+) -> Result<(), TemplateError> {
+    if without.contains(&word) || lines.iter().any(|words| *words == wanted) {
+        return Ok(());
+    }
+    Err(TemplateError::Lacks { file: file.to_owned(), directive, word: word.to_string() })
+}
+
+/// Every line outside inline blocks, as `OpenVPN` splits it.
+fn directives(file: &str, text: &str) -> Result<Vec<Vec<String>>, TemplateError> {
+    let mut found = Vec::new();
+    let mut block: Option<(usize, String)> = None;
+    for (index, line) in text.split_terminator('\n').enumerate() {
+        match &block {
+            Some((_, end)) => {
+                if line.trim_start().starts_with(end.as_str()) {
+                    block = None;
+                }
+            }
+            None => {
+                let read = directive::read(line).map_err(|error| refused(file, index, error))?;
+                block = opened(&read.words).map(|end| (index, end));
+                found.push(read.words);
+            }
+        }
+    }
+    match block {
+        Some((index, end)) => Err(refused(file, index, format!("`{end}` is missing"))),
+        None => Ok(found),
+    }
+}
+
+/// The end of the inline block that this line opens (`check_inline_file`, `options_parse.c`).
+fn opened(words: &[String]) -> Option<String> {
+    let [word] = words else { return None };
+    let tag = word.strip_prefix('<')?.strip_suffix('>')?;
+    Some(format!("</{tag}>"))
+}
+
+fn refused(file: &str, index: usize, what: impl ToString) -> TemplateError {
+    TemplateError::Line { file: file.to_owned(), line: index + 1, what: what.to_string() }
+}
