@@ -9,12 +9,12 @@ use std::{
 use crate::{
     bundle::BundleError,
     files::{self, DirectoryFault, FileError, Owner},
-    inventory::{ActId, Event, Head, Peer, Revocation},
+    inventory::{ActId, Certificate, Event, Head, Peer, Revocation},
     name::Name,
     pki::{CertificateError, CrlError, KeyError, SignError},
     publish::PublishError,
     serial::Serial,
-    settings::{self, Faults, KeepKeys, Publishing, Settings},
+    settings::{self, Faults, Keep, Publishing, Settings},
     store::{self, Access, CommitError, Draft, Store, StoreError, View, Writing},
     template::{TemplateError, Templates},
     time::Time,
@@ -44,7 +44,6 @@ pub struct Authority {
 }
 
 /// Who acts, with what patience and clock.
-#[derive(Clone)]
 pub struct Actor {
     /// What the operating system calls them.
     pub by: String,
@@ -246,6 +245,16 @@ impl Authority {
         templates_in(&self.dir, settings)
     }
 
+    /// The peer of this name; else an error that names what comes near.
+    pub fn peer(&self, view: &dyn View, name: &Name) -> Result<Peer, AuthorityError> {
+        known_peer(view, name)
+    }
+
+    /// The certificate with this serial.
+    pub fn certificate(&self, view: &dyn View, serial: &Serial) -> Result<Certificate, AuthorityError> {
+        view.certificate(serial)?.ok_or(AuthorityError::UnknownSerial(*serial))
+    }
+
     /// The PKI directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -265,8 +274,8 @@ impl Authority {
     }
 
     /// Keys are dropped at a revocation unless the settings, where they can be read, say otherwise.
-    fn keep_keys(&self) -> KeepKeys {
-        self.settings().map_or(KeepKeys::UntilRevoked, |settings| settings.keep_keys)
+    fn keep_keys(&self) -> Keep {
+        self.settings().map_or(Keep::UntilRevoked, |settings| settings.keep)
     }
 
     fn begin(&self) -> Result<Box<dyn Writing + '_>, AuthorityError> {
@@ -307,7 +316,8 @@ impl Authority {
         match writing.commit(draft) {
             Ok(head) => Ok(head),
             Err(CommitError::Unknown { act, source }) => match self.store.committed(act) {
-                Ok(true) => trust::head(&*self.view()?)?.ok_or_else(|| StoreError::Damaged("the ledger is empty".to_owned()).into()),
+                Ok(true) => trust::head(&*self.view()?)?
+                    .ok_or_else(|| StoreError::Damaged("the ledger is empty".to_owned()).into()),
                 Ok(false) => Err(source.into()),
                 Err(_) => Err(CommitError::Unknown { act, source }.into()),
             },
@@ -317,6 +327,11 @@ impl Authority {
 }
 
 impl AuthorityError {
+    /// Whether nobody was there to open the vault, as against someone with the wrong key.
+    pub fn nobody_unlocks(&self) -> bool {
+        matches!(self, Self::Keyholder(KeyholderError::Missing(_)))
+    }
+
     /// Whether the CA's key is not what it should be: a revocation is recorded all the same.
     fn is_foreign_key(&self) -> bool {
         match self {
@@ -407,7 +422,9 @@ mod tests {
 
     #[test]
     fn distance_counts_single_changes() {
-        for (one, other, expected) in [("client1", "client1", 0), ("clinet1", "client1", 2), ("a", "", 1), ("", "abc", 3)] {
+        for (one, other, expected) in
+            [("client1", "client1", 0), ("clinet1", "client1", 2), ("a", "", 1), ("", "abc", 3)]
+        {
             assert_eq!(distance(one, other), expected, "{one} {other}");
         }
     }

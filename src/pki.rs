@@ -1,44 +1,60 @@
-//! Keys: stand-in with the one type that settings need.
+//! Keys, certificates and revocation lists: profiles, one encoder, and the check that reads back what was signed.
+//! Knows no clock, file or setting; only key generation and signing draw randomness.
 
-use std::{fmt, str::FromStr};
+mod address;
+mod algorithm;
+mod certificate;
+pub mod check;
+mod crl;
+mod issuer;
+mod key;
+mod leaf;
+mod pem;
+mod profile;
+mod read;
+#[cfg(test)]
+mod sample;
 
-/// A key algorithm.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Algorithm {
-    /// NIST P-256.
-    P256,
-    /// NIST P-384.
-    P384,
-    /// RSA, 2048 bits.
-    Rsa2048,
-    /// RSA, 3072 bits.
-    Rsa3072,
-    /// RSA, 4096 bits.
-    Rsa4096,
-    /// Ed25519.
-    Ed25519,
+pub use address::{Address, AddressError};
+pub use algorithm::{Algorithm, PublicKeyError};
+pub use certificate::{self_sign, sign_leaf, SignError};
+pub use check::Violation;
+pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
+pub use issuer::IssuerCertificate;
+pub use key::{KeyError, PrivateKey};
+pub use leaf::{read_leaf, LeafFacts};
+pub use pem::PemError;
+pub use profile::{CaProfile, LeafProfile};
+pub use read::CertificateError;
+
+/// A certificate as PEM: `CERTIFICATE`, 64 columns, LF.
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem::encode(pem::CERTIFICATE, der)
 }
 
-const WORDS: [(Algorithm, &str); 6] = [
-    (Algorithm::P256, "p256"),
-    (Algorithm::P384, "p384"),
-    (Algorithm::Rsa2048, "rsa2048"),
-    (Algorithm::Rsa3072, "rsa3072"),
-    (Algorithm::Rsa4096, "rsa4096"),
-    (Algorithm::Ed25519, "ed25519"),
-];
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(WORDS.iter().find(|(algorithm, _)| algorithm == self).map_or("", |(_, word)| word))
-    }
+/// The DER of every certificate in a PEM file, in its order; other text around them is passed over.
+pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    pem::decode_all(pem::CERTIFICATE, text)
 }
 
-impl FromStr for Algorithm {
-    type Err = String;
+/// A revocation list as PEM: `X509 CRL`, 64 columns, LF.
+pub fn crl_pem(der: &[u8]) -> String {
+    pem::encode(pem::CRL, der)
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = WORDS.iter().find(|(_, word)| *word == text).map(|(algorithm, _)| *algorithm);
-        found.ok_or_else(|| format!("`{}` is no key algorithm", crate::name::escape(text)))
-    }
+/// The SHA-256 digest that fingerprints a certificate.
+pub fn sha256(der: &[u8]) -> [u8; 32] {
+    digest(&aws_lc_rs::digest::SHA256, der)
+}
+
+/// The key identifier of RFC 5280, 4.2.1.2, method (1): SHA-1 of the public key's bits, as OpenSSL makes it.
+/// An identifier, not a protection.
+fn key_id(public_key_bits: &[u8]) -> [u8; 20] {
+    digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, public_key_bits)
+}
+
+fn digest<const N: usize>(algorithm: &'static aws_lc_rs::digest::Algorithm, bytes: &[u8]) -> [u8; N] {
+    let mut octets = [0; N];
+    octets.copy_from_slice(aws_lc_rs::digest::digest(algorithm, bytes).as_ref());
+    octets
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::AuthorityError,
-    bundle::{self, Format, Material, Part, ServerMaterial},
+    bundle::{self, ClientMaterial, Format, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
     name::Name,
     secret::Secret,
@@ -93,7 +93,11 @@ enum Content {
 
 impl Workshop {
     /// Stages a client's bundle; none when it goes nowhere.
-    pub fn stage_client(&self, material: &Material, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
+    pub fn stage_client(
+        &self,
+        material: &ClientMaterial,
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
         let format = outputs.format.unwrap_or(Format::Ovpn);
         let stem = bundle::file_stem(&self.settings, &material.name);
         let content = match format {
@@ -107,10 +111,10 @@ impl Workshop {
     /// Stages a server's bundle; none when it goes nowhere.
     pub fn stage_server(
         &self,
+        name: &Name,
         material: &ServerMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let name = &material.material.name;
         let format = outputs.format.unwrap_or(Format::Dir);
         let parts = bundle::server_parts(&self.settings, &self.templates, material)?;
         let content = match format {
@@ -154,7 +158,9 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
     for StagedBundle { name, path, content } in staged {
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
-            Content::Directory(directory) => delivery.note(name, path, directory.release().err().map(|e| e.to_string())),
+            Content::Directory(directory) => {
+                delivery.note(name, path, directory.release().err().map(|e| e.to_string()))
+            }
             Content::File(file) => {
                 named.push((name, path, file.path()));
                 files.push(file);
@@ -195,10 +201,7 @@ pub(super) fn refuse_existing(path: &Path, overwrite: Overwrite) -> Result<(), F
 
 /// The name of a bundle of this format.
 pub(super) fn file_name(stem: &str, format: Format) -> String {
-    match format {
-        Format::Dir => stem.to_owned(),
-        Format::Ovpn | Format::Zip => format!("{stem}.{format}"),
-    }
+    format.extension().map_or_else(|| stem.to_owned(), |extension| format!("{stem}.{extension}"))
 }
 
 /// A server's directory is entered by the user that the server becomes; a client's by nobody else.
@@ -224,8 +227,12 @@ enum Made {
 impl Made {
     fn to_stdout(self, name: &Name) -> Result<StagedBundle, AuthorityError> {
         match self {
-            Self::File(bytes) => Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) }),
-            Self::Parts(_) => Err(AuthorityError::Usage("a directory cannot be written to standard output; use `--format zip`".to_owned())),
+            Self::File(bytes) => {
+                Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) })
+            }
+            Self::Parts(_) => Err(AuthorityError::Usage(
+                "a directory cannot be written to standard output; use `--format zip`".to_owned(),
+            )),
         }
     }
 }

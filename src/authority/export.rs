@@ -105,7 +105,7 @@ impl Authority {
         let outputs = &request.outputs;
         match peer.role {
             Role::Client => workshop.stage_client(&material, outputs),
-            Role::Server => workshop.stage_server(&self.server_material(view, material)?, outputs),
+            Role::Server => workshop.stage_server(&peer.name, &self.server_material(view, material)?, outputs),
         }
     }
 

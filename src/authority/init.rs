@@ -10,17 +10,18 @@ use crate::{
         deliver::{self, Delivery, Destination, Outputs, Workshop},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
-        settings_text, signing, templates_in, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
+        settings_text, signing, templates_in, Actor, AuthorityError, Unlocked, SETTINGS,
     },
-    bundle::Material,
-    files::{self, Nursery, Overwrite, Owner, Visibility},
+    bundle::ClientMaterial,
+    files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
     openvpn::{DhChoice, StaticKey},
     pki::{self, CaProfile, IssuerCertificate, LeafProfile, PrivateKey},
+    secret::Secret,
     serial::Serial,
     settings::{self, Initial, Settings},
-    store::{self, Access, Draft, Store, View, Writing},
+    store::{self, Draft, Writing},
     time::{Time, DAY},
     validity::Validity,
     vault::{self, Binding, Unlocker, VaultKeys},
@@ -47,7 +48,9 @@ pub struct InitRequest {
     /// What opens the vault.
     pub unlockers: Vec<Unlocker>,
     /// The text of `vault.key`, with `--no-passphrase`.
-    pub key_file: Option<crate::secret::Secret>,
+    pub key_file: Option<Secret>,
+    /// An identity to be kept elsewhere, and the file it is written to.
+    pub recovery: Option<(PathBuf, Secret)>,
     /// Stop before anything changes.
     pub dry_run: bool,
 }
@@ -71,6 +74,12 @@ pub struct Initialised {
     pub unlockers: Vec<String>,
     /// The directory that became a target.
     pub target: Option<PathBuf>,
+    /// The file with the recovery identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<PathBuf>,
+    /// Why the recovery identity is in no file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_problem: Option<String>,
     /// What became of the bundles.
     #[serde(flatten)]
     pub delivery: Delivery,
@@ -107,7 +116,7 @@ pub fn has_settings(dir: &Path) -> Result<bool, AuthorityError> {
 /// Makes the authority.
 pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, AuthorityError> {
     let text = match &request.initial {
-        Some(initial) => settings::initial_text(initial),
+        Some(initial) => settings::initial_text(initial)?,
         None => settings_text(&request.dir)?,
     };
     let settings = settings::load(&text, SETTINGS)?;
@@ -121,7 +130,13 @@ pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, Authorit
     let templates = templates_in(&request.dir, &settings)?;
     let nursery = Nursery::create(&request.dir)?;
     let workshop = Workshop { settings, templates, owner: None };
-    let made = Making { request: &request, actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
+    let recovery = request.recovery.as_ref();
+    let recovery = recovery.map(|(path, text)| {
+        files::stage(path, text.expose(), Visibility::Private, Overwrite::Refuse, None).map(|staged| (path, staged))
+    });
+    let recovery = recovery.transpose()?;
+    let made =
+        Making { request: &request, actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
     if request.dry_run {
         return Ok(made.outcome);
     }
@@ -137,6 +152,12 @@ pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, Authorit
     let mut outcome = made.outcome;
     outcome.changed = true;
     outcome.delivery = deliver::release(made.staged);
+    if let Some((path, staged)) = recovery {
+        match staged.release() {
+            Ok(()) => outcome.recovery = Some(path.clone()),
+            Err(error) => outcome.recovery_problem = Some(error.to_string()),
+        }
+    }
     Ok(outcome)
 }
 
@@ -301,7 +322,7 @@ impl Making<'_> {
         control_key: &StaticKey,
         crl: &[u8],
     ) -> Result<Option<deliver::StagedBundle>, AuthorityError> {
-        let material = Material {
+        let material = ClientMaterial {
             name: plan.profile.name.clone(),
             ca_pem: issuer.pem(),
             certificate_pem: pki::certificate_pem(der),
@@ -315,8 +336,8 @@ impl Making<'_> {
             Role::Server => {
                 let destination = self.request.publish.clone().map_or(own, Destination::Path);
                 let dh_pem = self.request.dh.pem();
-                let material = crate::bundle::ServerMaterial { material, dh_pem, crl_pem: pki::crl_pem(crl) };
-                self.workshop.stage_server(&material, &outputs(destination))
+                let material = issue::server_material(material, dh_pem, crl);
+                self.workshop.stage_server(&plan.profile.name, &material, &outputs(destination))
             }
         }
     }
@@ -358,6 +379,8 @@ impl Making<'_> {
             dh: self.request.dh.to_string(),
             unlockers: self.request.unlockers.iter().map(label).collect(),
             target: None,
+            recovery: None,
+            recovery_problem: None,
             delivery: Delivery::default(),
             warnings: self.settings().notes.clone(),
         }

@@ -10,12 +10,12 @@ use crate::{
         signing::{self, Newer},
         since, trust, Authority, AuthorityError, Keyholder, Unlocked,
     },
-    bundle::{Material, ServerMaterial},
+    bundle::{ClientMaterial, ServerMaterial},
     inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
     serial::Serial,
-    settings::{KeepKeys, Settings},
+    settings::{Keep, PublishMode, Settings},
     store::{View, Writing},
     time::{Time, DAY},
     validity::Validity,
@@ -146,7 +146,7 @@ impl Authority {
             let plan = admitted.plan(request, &workshop.settings, &unlocked.issuer, now, self.serial()?, &key)?;
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), &unlocked.issuer, &issuer_key)?;
-            events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep_keys)?);
+            events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
             staged.extend(self.stage(&*writing, workshop, unlocked, &plan, &key, &der, &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
@@ -191,7 +191,7 @@ impl Authority {
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
     pub(super) fn publish_quietly(&self, publishing: &crate::settings::Publishing, warnings: &mut Vec<String>) {
-        if publishing.manual() {
+        if publishing.mode == PublishMode::Manual {
             return;
         }
         match self.publish(publishing) {
@@ -205,7 +205,10 @@ impl Authority {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one bundle is made of all of these and nothing else needs them together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one bundle is made of all of these and nothing else needs them together"
+    )]
     fn stage(
         &self,
         view: &dyn View,
@@ -219,7 +222,7 @@ impl Authority {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
-        let material = Material {
+        let material = ClientMaterial {
             name: plan.profile.name.clone(),
             ca_pem: unlocked.issuer.pem(),
             certificate_pem: pki::certificate_pem(der),
@@ -228,15 +231,25 @@ impl Authority {
         };
         match plan.profile.role {
             Role::Client => workshop.stage_client(&material, outputs),
-            Role::Server => workshop.stage_server(&self.server_material(view, material)?, outputs),
+            Role::Server => workshop.stage_server(&plan.profile.name, &self.server_material(view, material)?, outputs),
         }
     }
 
     /// A server's bundle holds what a client's does, the Diffie-Hellman parameters and the newest CRL.
-    pub(super) fn server_material(&self, view: &dyn View, material: Material) -> Result<ServerMaterial, AuthorityError> {
+    pub(super) fn server_material(
+        &self,
+        view: &dyn View,
+        material: ClientMaterial,
+    ) -> Result<ServerMaterial, AuthorityError> {
         let (_, crl) = super::publishing::newest(view)?;
-        Ok(ServerMaterial { material, dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
+        Ok(server_material(material, view.parameter(DH)?, &crl.der))
     }
+}
+
+/// A server's bundle holds what a client's does and more.
+pub(super) fn server_material(client: ClientMaterial, dh_pem: Option<String>, crl: &[u8]) -> ServerMaterial {
+    let ClientMaterial { ca_pem, certificate_pem, key_pem, control_key, .. } = client;
+    ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem: pki::crl_pem(crl) }
 }
 
 /// A name that may be issued.
@@ -266,7 +279,7 @@ fn admit_all(
 ) -> Result<Vec<Admitted>, AuthorityError> {
     let mut admitted: Vec<Admitted> = Vec::new();
     for name in &request.names {
-        check_prefix(name, request.role, &settings.name_prefix)?;
+        check_prefix(name, request.role, &settings.server.name_prefix)?;
         if admitted.iter().any(|other| other.name.folded() == name.folded()) {
             return Err(AuthorityError::Twice(name.clone()));
         }
@@ -380,7 +393,7 @@ impl Plan {
 /// The remotes, which clients connect to, and what was asked for beside them.
 pub(super) fn server_addresses(settings: &Settings, more: &[Address]) -> Vec<Address> {
     let mut addresses: Vec<Address> =
-        settings.remotes.iter().filter_map(|remote| Address::parse(&remote.host).ok()).collect();
+        settings.client.remotes.iter().filter_map(|remote| Address::parse(&remote.host).ok()).collect();
     addresses.extend(more.iter().cloned());
     let mut distinct: Vec<Address> = Vec::new();
     for address in addresses {
@@ -404,8 +417,8 @@ pub(super) fn leaf_validity(
         return Err(AuthorityError::CaEnded(ca.not_after()));
     }
     let usual = match role {
-        Role::Client => Some(settings.client_days),
-        Role::Server => settings.server_days,
+        Role::Client => Some(settings.client.days),
+        Role::Server => settings.server.days,
     };
     let begin = now.plus_seconds(-DAY).max(ca.not_before()).min(now);
     let whole = Validity::new(begin, ca.not_after()).map_err(|_| AuthorityError::CaEnded(ca.not_after()))?;
@@ -428,7 +441,7 @@ pub(super) fn record(
     plan: &Plan,
     key: &PrivateKey,
     der: &[u8],
-    keep: KeepKeys,
+    keep: Keep,
 ) -> Result<Event, AuthorityError> {
     let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
     let created = writing.peer(name)?.map_or(plan.issued, |peer| peer.created);
@@ -442,7 +455,7 @@ pub(super) fn record(
         revocation: None,
     }))?;
     writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
-    if keep != KeepKeys::Never {
+    if keep != Keep::Never {
         let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &key.to_pem())?;
         writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
     }

@@ -10,7 +10,7 @@ use crate::{
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
-    publish::{self, PublishError},
+    publish::{self, ServerDirectory, Unreadable},
     settings::Publishing,
     store::View,
 };
@@ -72,9 +72,9 @@ pub enum Skipped {
 }
 
 impl Published {
-    /// Whether every server that is known reads the newest CRL, and at least one is known.
-    pub fn complete(&self) -> bool {
-        self.skipped.is_some() || (!self.targets.is_empty() && self.targets.iter().all(Reached::reached))
+    /// Whether a file was written.
+    pub fn wrote(&self) -> bool {
+        self.targets.iter().any(|target| target.state == TargetState::Published)
     }
 
     /// Whether no server is known at all.
@@ -93,9 +93,16 @@ impl Reached {
         Self { dir: dir.to_owned(), file: file.map(Path::to_owned), state, problem: None, mend: None }
     }
 
-    fn failed(dir: &Path, file: Option<&Path>, error: &PublishError) -> Self {
-        let problem = Some(error.to_string());
-        Self { problem, mend: error.mend(), ..Self::of(dir, file, TargetState::Failed) }
+    fn failed(dir: &Path, file: Option<&Path>, problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::of(dir, file, TargetState::Failed) }
+    }
+
+    fn shut(dir: &Path, file: &Path, why: &Unreadable) -> Self {
+        let mend = match why {
+            Unreadable::Shut { mend, .. } => Some(mend.clone()),
+            Unreadable::File(_) => None,
+        };
+        Self { mend, ..Self::failed(dir, Some(file), why.to_string()) }
     }
 
     fn newer(dir: &Path, file: &Path, number: u64) -> Self {
@@ -121,8 +128,9 @@ impl Authority {
         let (issuer, crl) = newest(&*view)?;
         let pem = pki::crl_pem(&crl.der);
         let mut published = Published { number: crl.number, ..Published::default() };
+        let desk = Desk { issuer: &issuer, crl: &crl, pem: pem.as_bytes(), publishing };
         for dir in self.target_dirs(&*view, publishing)? {
-            published.targets.push(self.put(&dir, &issuer, &crl, pem.as_bytes(), publishing));
+            published.targets.extend(desk.look(&dir).into_iter().map(|found| desk.put(found)));
         }
         Ok(published)
     }
@@ -131,8 +139,9 @@ impl Authority {
     pub fn targets(&self, view: &dyn View, publishing: &Publishing) -> Result<Vec<Reached>, AuthorityError> {
         let (issuer, crl) = newest(view)?;
         let pem = pki::crl_pem(&crl.der);
+        let desk = Desk { issuer: &issuer, crl: &crl, pem: pem.as_bytes(), publishing };
         let dirs = self.target_dirs(view, publishing)?;
-        Ok(dirs.iter().map(|dir| look(dir, &issuer, &crl, pem.as_bytes(), publishing)).collect())
+        Ok(dirs.iter().flat_map(|dir| desk.look(dir)).map(|found| found.reached).collect())
     }
 
     /// CRLs in targets that our CA signed with a higher number than the store knows.
@@ -142,9 +151,11 @@ impl Authority {
         let known = view.crl_facts(facts.number)?.map_or(0, |crl| crl.number);
         let mut found = Vec::new();
         for dir in self.target_dirs(view, publishing)? {
-            if let Ok(server) = publish::inspect(&dir, issuer.der()) {
-                let there = publish::current(&server.crl).ok().flatten();
-                found.extend(there.and_then(|pem| ours_and_newer(&pem, &issuer, known)).map(|crl| NewerCrl { dir, crl }));
+            let server = publish::inspect(&dir, issuer.der());
+            for file in server.iter().flat_map(ServerDirectory::crls) {
+                let there = publish::current(file).ok().flatten();
+                let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
+                found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
             }
         }
         Ok(found)
@@ -159,21 +170,9 @@ impl Authority {
         Ok(dirs)
     }
 
-    fn put(
-        &self,
-        dir: &Path,
-        issuer: &IssuerCertificate,
-        crl: &SignedCrl,
-        pem: &[u8],
-        publishing: &Publishing,
-    ) -> Reached {
-        let before = look(dir, issuer, crl, pem, publishing);
-        let (Some(file), TargetState::Behind | TargetState::Current) = (&before.file, before.state) else { return before };
-        let state = if before.state == TargetState::Current { TargetState::Current } else { TargetState::Published };
-        match publish::put(file, pem) {
-            Ok(_) => readable(Reached::of(dir, Some(file), state), publishing),
-            Err(error) => Reached::failed(dir, Some(file), &error),
-        }
+    /// The newest CRL, held against the CA beside it.
+    pub fn newest_crl(&self, view: &dyn View) -> Result<SignedCrl, AuthorityError> {
+        Ok(newest(view)?.1)
     }
 }
 
@@ -186,29 +185,79 @@ pub(super) fn newest(view: &dyn View) -> Result<(IssuerCertificate, SignedCrl), 
     Ok((issuer, crl))
 }
 
-fn look(dir: &Path, issuer: &IssuerCertificate, crl: &SignedCrl, pem: &[u8], publishing: &Publishing) -> Reached {
-    let server = match publish::inspect(dir, issuer.der()) {
-        Ok(server) => server,
-        Err(error) => return Reached::failed(dir, None, &error),
-    };
-    match publish::current(&server.crl) {
-        Ok(Some(there)) if there == pem => readable(Reached::of(dir, Some(&server.crl), TargetState::Current), publishing),
-        Ok(Some(there)) => match ours_and_newer(&there, issuer, crl.number) {
-            Some(newer) => Reached::newer(dir, &server.crl, newer.number().unwrap_or(0)),
-            None => Reached::of(dir, Some(&server.crl), TargetState::Behind),
-        },
-        Ok(None) => Reached::of(dir, Some(&server.crl), TargetState::Behind),
-        Err(error) => Reached::failed(dir, Some(&server.crl), &error),
+/// What is held against each target.
+struct Desk<'a> {
+    issuer: &'a IssuerCertificate,
+    crl: &'a SignedCrl,
+    pem: &'a [u8],
+    publishing: &'a Publishing,
+}
+
+/// One file of a target, and who must be able to read it.
+struct Found {
+    reached: Reached,
+    readers: Vec<(Option<String>, Option<String>)>,
+}
+
+impl Desk<'_> {
+    /// How every file that servers read in this directory stands.
+    fn look(&self, dir: &Path) -> Vec<Found> {
+        let server = match publish::inspect(dir, self.issuer.der()) {
+            Ok(server) => server,
+            Err(error) => {
+                return vec![Found { reached: Reached::failed(dir, None, error.to_string()), readers: Vec::new() }]
+            }
+        };
+        let found = |file: &Path| {
+            let readers = self.readers(&server, file);
+            Found { reached: self.stands(dir, file, &readers), readers }
+        };
+        server.crls().into_iter().map(found).collect()
+    }
+
+    /// The users that the configurations there name, and those that the settings give to the next export.
+    fn readers(&self, server: &ServerDirectory, file: &Path) -> Vec<(Option<String>, Option<String>)> {
+        let there = server.readers.iter().filter(|reader| reader.crl == file);
+        let mut readers: Vec<_> = there.map(|reader| (reader.user.clone(), reader.group.clone())).collect();
+        readers.push((self.publishing.user.clone(), self.publishing.group.clone()));
+        readers.dedup();
+        readers
+    }
+
+    fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
+        match publish::current(file) {
+            Ok(Some(there)) if there == self.pem => readable(dir, file, TargetState::Current, readers),
+            Ok(Some(there)) => match ours_and_newer(&there, self.issuer, self.crl.number) {
+                Some(newer) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
+                None => Reached::of(dir, Some(file), TargetState::Behind),
+            },
+            Ok(None) => Reached::of(dir, Some(file), TargetState::Behind),
+            Err(error) => Reached::failed(dir, Some(file), error.to_string()),
+        }
+    }
+
+    /// Publishing always writes, also where the server's user cannot read: the mend is the user's to type.
+    fn put(&self, found: Found) -> Reached {
+        let Found { reached, readers } = found;
+        let (Some(file), TargetState::Behind | TargetState::Current) = (&reached.file, reached.state) else {
+            return reached;
+        };
+        match publish::put(file, self.pem) {
+            Ok(publish::Reached::Written) => readable(&reached.dir, file, TargetState::Published, &readers),
+            Ok(publish::Reached::Already) => readable(&reached.dir, file, TargetState::Current, &readers),
+            Err(error) => Reached::failed(&reached.dir, Some(file), error.to_string()),
+        }
     }
 }
 
 /// Where privileges are dropped, the user that remains must reach the file, or a later revocation is never seen.
-fn readable(reached: Reached, publishing: &Publishing) -> Reached {
-    let Some(file) = &reached.file else { return reached };
-    match publish::readable_by(file, publishing.user.as_deref(), publishing.group.as_deref()) {
-        Ok(()) => reached,
-        Err(error) => Reached::failed(&reached.dir, Some(file), &error.into()),
+fn readable(dir: &Path, file: &Path, state: TargetState, readers: &[(Option<String>, Option<String>)]) -> Reached {
+    for (user, group) in readers {
+        if let Err(why) = publish::readable_by(file, user.as_deref(), group.as_deref()) {
+            return Reached::shut(dir, file, &why);
+        }
     }
+    Reached::of(dir, Some(file), state)
 }
 
 fn ours_and_newer(pem: &[u8], issuer: &IssuerCertificate, known: u64) -> Option<Crl> {

@@ -12,7 +12,7 @@ use crate::{
     inventory::{Certificate, Change, Event, Reason, Revocation, Role, Status},
     name::Name,
     serial::Serial,
-    settings::{KeepKeys, Publishing},
+    settings::{Keep, PublishMode, Publishing},
     store::{View, Writing},
     time::Time,
 };
@@ -55,7 +55,7 @@ pub struct Revoked {
     /// Where it went.
     pub published: Published,
     /// How long a live session may go on at most, in seconds: reneg-sec + tran-window of the server.
-    pub live_session_seconds: u64,
+    pub live_session_seconds: u32,
     /// What people should know.
     pub warnings: Vec<String>,
 }
@@ -102,7 +102,7 @@ impl Authority {
             crl: None,
             unsigned: None,
             published: Published::default(),
-            live_session_seconds: publishing.live_session_seconds(),
+            live_session_seconds: publishing.lockout_seconds(),
             warnings: Vec::new(),
         };
         if request.dry_run {
@@ -136,13 +136,13 @@ impl Authority {
             crl: signed.crl,
             unsigned: None,
             published: self.publish_unless(no_publish, &publishing)?,
-            live_session_seconds: publishing.live_session_seconds(),
+            live_session_seconds: publishing.lockout_seconds(),
             warnings,
         })
     }
 
     fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Result<Published, AuthorityError> {
-        let skipped = match (asked, publishing.manual()) {
+        let skipped = match (asked, publishing.mode == PublishMode::Manual) {
             (true, _) => Skipped::Asked,
             (false, true) => Skipped::Manual,
             (false, false) => return self.publish(publishing),
@@ -201,7 +201,7 @@ impl Authority {
                 let certificate = known.unwrap_or_else(|| signing::unknown(unlocked, entry.serial, self.now()));
                 if certificate.revocation.is_none() {
                     learned += 1;
-                    events.push(record(writing, certificate, entry.revocation, KeepKeys::Always)?);
+                    events.push(record(writing, certificate, entry.revocation, Keep::Always)?);
                 }
             }
             let number = newer.crl.number().unwrap_or(0);
@@ -243,7 +243,7 @@ fn record(
     writing: &mut dyn Writing,
     certificate: Certificate,
     revocation: Revocation,
-    keep: KeepKeys,
+    keep: Keep,
 ) -> Result<Event, AuthorityError> {
     let serial = certificate.serial;
     let event = Event::Revoked {
@@ -253,7 +253,7 @@ fn record(
         revocation,
     };
     writing.record(&Change::Certificate(Certificate { revocation: Some(revocation), ..certificate }))?;
-    if keep != KeepKeys::Always && writing.sealed_key(&serial)?.is_some() {
+    if keep != Keep::Always && writing.sealed_key(&serial)?.is_some() {
         writing.record(&Change::SealedKey(serial, None))?;
     }
     Ok(event)
@@ -300,7 +300,7 @@ fn listed(view: &dyn View, certificates: &[Certificate]) -> Result<bool, Authori
     }
     let (_, crl) = super::publishing::newest(view)?;
     let crl = crate::pki::Crl::from_der(&crl.der)?;
-    let serials: std::collections::HashSet<Serial> = crl.entries().map(|entry| entry.serial).collect();
+    let serials: std::collections::HashSet<Serial> = crl.entries().iter().map(|entry| entry.serial).collect();
     let published = Some(crl.validity().not_before());
     Ok(certificates.iter().all(|certificate| {
         serials.contains(&certificate.serial) || !certificate.belongs_on_crl(crl.validity().not_before(), published)

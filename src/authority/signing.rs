@@ -34,14 +34,9 @@ pub(super) fn sign_crl(
     let published = last.as_ref().map(|crl| crl.validity.not_before());
     let revoked = revoked(&*writing, unlocked, last.as_ref(), now, published)?;
     let number = last.as_ref().map_or(0, |crl| crl.number).max(newer.number) + 1;
-    let crl = signed(unlocked.number, number, &revoked, issuer, &key, crl_validity(issuer, now, days))?;
+    let crl = signed(unlocked.number, number, &revoked, issuer, &key, crl_validity(issuer, now, days), now)?;
     writing.record(&Change::Crl(crl.clone()))?;
-    let event = Event::CrlSigned {
-        number,
-        validity: crl.validity,
-        entries: crl.entries,
-        sha256: Digest::of(&crl.der),
-    };
+    let event = Event::CrlSigned { number, validity: crl.validity, entries: crl.entries, sha256: Digest::of(&crl.der) };
     Ok((crl, event))
 }
 
@@ -52,7 +47,7 @@ pub(super) fn first_crl(
     now: Time,
     days: Option<u32>,
 ) -> Result<SignedCrl, AuthorityError> {
-    signed(1, 1, &BTreeMap::new(), issuer, key, crl_validity(issuer, now, days))
+    signed(1, 1, &BTreeMap::new(), issuer, key, crl_validity(issuer, now, days), now)
 }
 
 fn signed(
@@ -62,10 +57,11 @@ fn signed(
     issuer: &IssuerCertificate,
     key: &PrivateKey,
     validity: Validity,
+    now: Time,
 ) -> Result<SignedCrl, AuthorityError> {
     let entries: Vec<RevokedEntry> =
         revoked.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation }).collect();
-    let der = pki::sign_crl(&CrlProfile { number, validity }, &entries, issuer, key)?;
+    let der = pki::sign_crl(&CrlProfile { number, validity, signed_at: now }, &entries, issuer, key)?;
     Ok(SignedCrl { issuer: issuer_number, number, validity, entries: entries.len() as u64, der })
 }
 
@@ -120,7 +116,7 @@ fn noted_elsewhere(
     let mut noted = Vec::new();
     if let Some(crl) = last.and_then(|last| Crl::from_der(&last.der).ok()) {
         if crl.verify(&unlocked.issuer).is_ok() {
-            noted.extend(crl.entries().map(|entry| (entry.serial, entry.revocation, None)));
+            noted.extend(crl.entries().iter().map(|entry| (entry.serial, entry.revocation, None)));
         }
     }
     view.entries(1, Entries::Revocations, &mut |stored| {

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    authority::{deliver::{Destination, Outputs}, Authority, AuthorityError, Unlocked},
+    authority::{
+        deliver::{Destination, Outputs},
+        Authority, AuthorityError, Unlocked,
+    },
     bundle::Format,
     files,
     inventory::{Change, Event, Role, Target},

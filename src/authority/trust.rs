@@ -211,6 +211,20 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// Whether an entry with this hash is on the ledger: a store that was put back does not have it.
+pub fn missing_head(view: &dyn View, noted: Digest) -> Result<Option<String>, StoreError> {
+    let mut found = false;
+    view.entries(1, Entries::All, &mut |stored| {
+        found |= stored.hash == noted;
+        if found {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok((!found).then(|| format!("no entry has the hash {noted}: entries were lost, or this is another ledger")))
+}
+
 /// The newest entry as a head.
 pub fn head(view: &dyn View) -> Result<Option<Head>, StoreError> {
     Ok(view.head()?.map(|stored| Head { seq: stored.seq, hash: stored.hash }))

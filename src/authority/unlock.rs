@@ -3,13 +3,13 @@
 
 use crate::{
     authority::{Authority, AuthorityError},
-    bundle::Material,
+    bundle::ClientMaterial,
     files::{self, FileError},
     inventory::{Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
-    vault::{self, Binding, IdentityError, IdentityFile, Key, VaultError, VaultKeys},
+    vault::{self, Binding, IdentityError, IdentityFile, Key, VaultKeys},
 };
 
 /// Who can open the vault.
@@ -73,7 +73,10 @@ impl Authority {
 
     fn open_vault(&self, unlockers: &[Unlocker], keyholder: &dyn Keyholder) -> Result<VaultKeys, AuthorityError> {
         let copies = |passphrase: bool| {
-            unlockers.iter().filter(move |unlocker| (unlocker.kind == "passphrase") == passphrase).map(|unlocker| &*unlocker.wrapped)
+            unlockers
+                .iter()
+                .filter(move |unlocker| (unlocker.kind == "passphrase") == passphrase)
+                .map(|unlocker| &*unlocker.wrapped)
         };
         let identity = match keyholder.identity()? {
             Some(identity) => Some(identity),
@@ -98,7 +101,7 @@ impl Unlocked {
     pub(super) fn issuer_key(&self, view: &dyn View) -> Result<PrivateKey, AuthorityError> {
         let binding = Binding::ca_key(&self.authority, &self.issuer.serial());
         let key = PrivateKey::from_pem(self.vault.unseal(&binding, &view.issuer()?.sealed_key)?.expose())?;
-        if self.issuer.matches(&key) && pki_digest(self.issuer.der()) == *self.vault.ca_sha256() {
+        if self.issuer.matches(&key) && self.issuer.sha256() == *self.vault.ca_sha256() {
             Ok(key)
         } else {
             Err(AuthorityError::ForeignCaKey)
@@ -114,17 +117,15 @@ impl Unlocked {
     }
 
     /// What goes into a peer's bundle.
-    pub(super) fn material(&self, view: &dyn View, peer: &Peer) -> Result<Material, AuthorityError> {
+    pub(super) fn material(&self, view: &dyn View, peer: &Peer) -> Result<ClientMaterial, AuthorityError> {
         let sealed = view.sealed_key(&peer.current)?.ok_or_else(|| AuthorityError::NoKey(peer.name.clone()))?;
         let binding = Binding::private_key(&self.authority, &peer.name, &peer.current);
         let key = self.vault.unseal(&binding, &sealed)?;
-        let der = view.certificate_der(&peer.current)?.ok_or_else(|| {
-            VaultOrStore::missing(&format!("certificate serial:{}", peer.current))
-        })?;
+        let der = view.certificate_der(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
         if PrivateKey::from_pem(key.expose())?.spki() != pki::read_leaf(&der)?.spki {
             return Err(AuthorityError::ForeignKey(peer.name.clone()));
         }
-        Ok(Material {
+        Ok(ClientMaterial {
             name: peer.name.clone(),
             ca_pem: self.issuer.pem(),
             certificate_pem: pki::certificate_pem(&der),

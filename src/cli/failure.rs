@@ -152,7 +152,13 @@ macro_rules! through_authority {
     )* };
 }
 
-through_authority!(StoreError, KeyholderError, crate::files::FileError, crate::pki::CrlError, crate::pki::CertificateError);
+through_authority!(
+    StoreError,
+    KeyholderError,
+    crate::files::FileError,
+    crate::pki::CrlError,
+    crate::pki::CertificateError
+);
 
 fn kind(error: &AuthorityError) -> Exit {
     match error {

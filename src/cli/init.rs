@@ -145,9 +145,8 @@ impl Arguments {
             return Err(Failure::usage("nobody would know where to connect: `--remote HOST` is missing")
                 .hint("`vpnpki init --remote vpn.example.com --issue client1`"));
         }
-        let defaults = Initial::default();
+        let defaults = Initial::new(self.remote.clone());
         Ok(Some(Initial {
-            remotes: self.remote.clone(),
             pool: self.pool.unwrap_or(defaults.pool),
             routes: self.route.clone(),
             dns: self.dns.clone(),
@@ -240,7 +239,13 @@ impl Report for Made {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        undelivered(&self.made.delivery, "issued")
+        let mut failures = undelivered(&self.made.delivery, "issued");
+        if let Some(problem) = &self.made.recovery_problem {
+            let message =
+                format!("the authority is made, but the recovery identity could not be put in place: {problem}");
+            failures.push(Failure::refused(message).hint("keep the other way into the vault safe; without a bundle in use, remove the authority and `init` again"));
+        }
+        failures
     }
 }
 
@@ -262,12 +267,18 @@ impl fmt::Display for Made {
         if self.dry_run {
             return Ok(());
         }
+        if let Some(path) = &self.made.recovery {
+            writeln!(f, "the recovery identity is in {}; take it away from this machine", path.display())?;
+        }
         if self.no_passphrase {
             writeln!(f, "the CA key is only as safe as {}/vault.key, which is in clear", dir.display())?;
         }
         writeln!(f, "next")?;
         if target.is_none() {
-            writeln!(f, "  vpnpki export server --publish -o /etc/openvpn/server   # on the VPN server: later CRLs go there")?;
+            writeln!(
+                f,
+                "  vpnpki export server --publish -o /etc/openvpn/server   # on the VPN server: later CRLs go there"
+            )?;
         }
         writeln!(f, "  systemctl enable --now openvpn-server@server")?;
         writeln!(f, "  vpnpki issue laptop-7                                   # one more client")?;

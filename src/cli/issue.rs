@@ -45,7 +45,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ALG")]
     key: Option<Algorithm>,
     /// A subject alternative name of a server, beside the remotes; may be given several times
-    #[arg(long, value_name = "HOST|IP")]
+    #[arg(long, value_name = "HOST|IP", value_parser = Address::parse)]
     san: Vec<Address>,
     #[command(flatten)]
     outputs: OutputOptions,

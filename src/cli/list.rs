@@ -80,7 +80,10 @@ impl Arguments {
         let mut rows = session.rows(style, "list", "certificates");
         let names_only = session.quiet();
         if !names_only {
-            rows.line(&format!("{:<24} {:<6} {:<9} {:<10} {:>6}  SERIAL\n", "NAME", "ROLE", "STATUS", "UNTIL", "DAYS"))?;
+            rows.line(&format!(
+                "{:<24} {:<6} {:<9} {:<10} {:>6}  SERIAL\n",
+                "NAME", "ROLE", "STATUS", "UNTIL", "DAYS"
+            ))?;
         }
         self.each(&*view, now, &mut |row| print(&mut rows, &row, names_only))?;
         rows.end(&[])?;

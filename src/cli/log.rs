@@ -85,7 +85,9 @@ fn show(session: &Session, newest: Option<u64>, jsonl: bool) -> Result<Exit, Fai
 fn print(rows: &mut crate::cli::report::Rows, stored: &StoredEntry) -> Result<bool, Failure> {
     match stored.read() {
         Ok(entry) => rows.row(&Row { hash: stored.hash, proven: stored.mac.is_some(), entry: &entry }, || text(&entry)),
-        Err(fault) => rows.row(&serde_json::json!({ "seq": stored.seq, "problem": fault.to_string() }), || format!("{fault}\n")),
+        Err(fault) => {
+            rows.row(&serde_json::json!({ "seq": stored.seq, "problem": fault.to_string() }), || format!("{fault}\n"))
+        }
     }
 }
 

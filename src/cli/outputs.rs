@@ -51,11 +51,6 @@ impl OutputOptions {
         Ok(Outputs { format: self.format, destination, overwrite })
     }
 
-    /// Whether any of them was given.
-    pub fn given(&self) -> bool {
-        self.format.is_some() || self.out.is_some() || self.force
-    }
-
     /// The format as typed.
     pub fn format(&self) -> Option<Format> {
         self.format

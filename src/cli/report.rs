@@ -99,6 +99,12 @@ impl Rows {
         Ok(())
     }
 
+    /// A field of the one object, before the rows.
+    pub fn field<T: Serialize>(&mut self, name: &str, value: &T) {
+        let list = self.opening.rfind(LIST).unwrap_or(self.opening.len());
+        self.opening.insert_str(list, &format!(",{}:{}", json!(name), json!(value)));
+    }
+
     /// One row; false when nobody reads any more.
     pub fn row<T: Serialize>(&mut self, row: &T, text: impl FnOnce() -> String) -> Result<bool, Failure> {
         let rendered = match self.style {
@@ -134,8 +140,11 @@ impl Rows {
 }
 
 fn opening(command: &str, list: &str) -> String {
-    format!("{{\"vpnpki\":1,\"command\":{},\"changed\":false,{}:[", json!(command), json!(list))
+    format!("{{\"vpnpki\":1,\"command\":{}{LIST}{}:[", json!(command), json!(list))
 }
+
+/// Where further fields go.
+const LIST: &str = ",\"changed\":false,";
 
 /// The one object of a command: its report's fields behind version and command.
 fn object(command: &str, report: &impl Serialize) -> Value {

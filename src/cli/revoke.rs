@@ -99,7 +99,8 @@ pub fn unpublished(published: &Published) -> Vec<Failure> {
 
 fn unreached(target: &Reached) -> Failure {
     let why = target.problem.clone().unwrap_or_else(|| "it has an older CRL".to_owned());
-    let failure = Failure::refused(format!("the server of `{}` was not reached: {why}", escape(&target.dir.to_string_lossy())));
+    let failure =
+        Failure::refused(format!("the server of `{}` was not reached: {why}", escape(&target.dir.to_string_lossy())));
     match &target.mend {
         Some(mend) => failure.hint(format!("`{mend}`, then `vpnpki crl publish`")),
         None => failure.hint("`vpnpki crl publish` tries again"),
@@ -110,7 +111,9 @@ fn unreached(target: &Reached) -> Failure {
 pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt::Result {
     match published.skipped {
         Some(Skipped::Asked) => return writeln!(f, "not published, as asked; `vpnpki crl publish` does"),
-        Some(Skipped::Manual) => return writeln!(f, "not published (`publish.mode` is manual); `vpnpki crl publish` does"),
+        Some(Skipped::Manual) => {
+            return writeln!(f, "not published (`publish.mode` is manual); `vpnpki crl publish` does")
+        }
         None => (),
     }
     for target in &published.targets {
@@ -171,7 +174,10 @@ impl fmt::Display for Answer {
         write_published(f, &self.revoked.published)?;
         if !self.revoked.revoked.is_empty() {
             let seconds = self.revoked.live_session_seconds;
-            writeln!(f, "new connections are refused at once; a live session ends within {seconds} s (reneg-sec + tran-window)")?;
+            writeln!(
+                f,
+                "new connections are refused at once; a live session ends within {seconds} s (reneg-sec + tran-window)"
+            )?;
         }
         Ok(())
     }

@@ -123,7 +123,9 @@ impl Session {
 
 impl Keyholder for Session {
     fn identity(&self) -> Result<Option<IdentityFile>, KeyholderError> {
-        let Some(path) = self.global.identity.as_deref().or(self.environment.identity.as_deref()) else { return Ok(None) };
+        let Some(path) = self.global.identity.as_deref().or(self.environment.identity.as_deref()) else {
+            return Ok(None);
+        };
         let mut identity = IdentityFile::parse(files::read_secret(path)?.expose())?;
         if identity.is_locked() {
             identity.unlock(&self.passphrase()?)?;
@@ -153,7 +155,9 @@ fn first_line(text: &Secret, source: &str) -> Result<Secret, KeyholderError> {
     let line = text.expose().split(|&byte| byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
-        return Err(KeyholderError::Unusable(format!("`{source}` begins with an empty line: an empty passphrase protects nothing")));
+        return Err(KeyholderError::Unusable(format!(
+            "`{source}` begins with an empty line: an empty passphrase protects nothing"
+        )));
     }
     Ok(Secret::new(line.to_vec()))
 }

@@ -120,9 +120,18 @@ impl fmt::Display for Answer {
             if let (Some(at), Some(reason)) = (certificate.revoked, certificate.reason) {
                 write!(f, " since {at} ({reason})")?;
             }
-            writeln!(f, "\n  from {} until {}, {} days left", certificate.not_before, certificate.not_after, certificate.days_left)?;
+            writeln!(
+                f,
+                "\n  from {} until {}, {} days left",
+                certificate.not_before, certificate.not_after, certificate.days_left
+            )?;
             let key = if certificate.key_kept { "kept, sealed" } else { "not kept" };
-            writeln!(f, "  issued {}, key {} {key}", certificate.issued, certificate.algorithm.as_deref().unwrap_or("unknown"))?;
+            writeln!(
+                f,
+                "  issued {}, key {} {key}",
+                certificate.issued,
+                certificate.algorithm.as_deref().unwrap_or("unknown")
+            )?;
         }
         Ok(())
     }

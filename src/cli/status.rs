@@ -15,7 +15,7 @@ use crate::{
     },
     name::escape,
     pki::IssuerCertificate,
-    settings::Publishing,
+    settings::{PublishMode, Publishing},
     store::{Access, Census, CrlFacts, View},
     time::Time,
 };
@@ -117,8 +117,11 @@ impl Screen {
 /// What is due and has no date.
 fn problems(view: &dyn View, targets: &[Reached], publishing: &Publishing) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
-    if targets.is_empty() && !publishing.manual() {
-        problems.push("no server knows the CRL: `vpnpki export server --publish -o DIR` or `vpnpki crl publish --add DIR`".to_owned());
+    if targets.is_empty() && publishing.mode == PublishMode::Auto {
+        problems.push(
+            "no server knows the CRL: `vpnpki export server --publish -o DIR` or `vpnpki crl publish --add DIR`"
+                .to_owned(),
+        );
     }
     for target in targets.iter().filter(|target| !target.reached()) {
         let why = target.problem.as_deref().unwrap_or("it has an older CRL; `vpnpki crl publish` mends it");
@@ -191,7 +194,14 @@ impl fmt::Display for Screen {
             writeln!(f, "server   {name}, {status}, until {} ({days} days)", server.not_after.date())?;
         }
         let crl = &self.crl;
-        writeln!(f, "CRL      {}, {} serials, until {} ({} days)", crl.number, crl.entries, crl.next_update.date(), crl.days_left)?;
+        writeln!(
+            f,
+            "CRL      {}, {} serials, until {} ({} days)",
+            crl.number,
+            crl.entries,
+            crl.next_update.date(),
+            crl.days_left
+        )?;
         for target in &self.targets {
             let state = if target.reached() { "has it" } else { "does NOT have it" };
             writeln!(f, "         {} {state}", target.dir.display())?;

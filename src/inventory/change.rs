@@ -175,9 +175,7 @@ impl Change {
             Self::Certificate(certificate) => digest_certificate(&mut hasher, certificate),
             Self::CertificateDer(_, der) => hasher.bytes(der),
             Self::SealedKey(_, sealed) => hasher.bytes(sealed.as_ref()?),
-            Self::Crl(crl) => {
-                hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der)
-            }
+            Self::Crl(crl) => hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der),
             Self::Target(target) => hasher.text(&target.server).time(target.added),
         };
         Some(hasher.finish())

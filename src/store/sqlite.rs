@@ -33,7 +33,7 @@ struct Session<'a> {
 
 impl Sqlite {
     pub(super) fn exists(dir: &Path) -> bool {
-        files::exists(&file(dir))
+        files::exists(&file(dir)).unwrap_or(false)
     }
 
     pub(super) fn open(dir: &Path, access: Access) -> Result<Self, StoreError> {
@@ -57,7 +57,7 @@ impl Sqlite {
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
         // WAL: readers go on while one writes, and a commit costs two fsyncs. It needs shared memory beside the file,
         // which network file systems do not give.
-        let mode = if files::filesystem_kind(dir) == FilesystemKind::Local { "WAL" } else { "DELETE" };
+        let mode = if files::filesystem_kind(dir)? == FilesystemKind::Local { "WAL" } else { "DELETE" };
         connection.pragma_update(None, "journal_mode", mode).map_err(fault)?;
         let transaction = connection.unchecked_transaction().map_err(fault)?;
         transaction.execute_batch(include_str!("schema.sql")).map_err(fault)?;
@@ -134,7 +134,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
 fn connect_unwritable(path: &Path) -> Result<Connection, rusqlite::Error> {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
-    if files::is_empty_or_missing(Path::new(&wal)) {
+    if files::standing(Path::new(&wal)).is_ok_and(|standing| standing.is_none()) {
         let uri = format!("file:{}?immutable=1", escape_uri(path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(uri, flags)?;
@@ -166,8 +166,8 @@ fn check_format(connection: &Connection) -> Result<(), StoreError> {
 
 fn notices(dir: &Path) -> Vec<String> {
     match files::filesystem_kind(dir) {
-        FilesystemKind::Local => Vec::new(),
-        FilesystemKind::Network => vec![format!(
+        Ok(FilesystemKind::Local) | Err(_) => Vec::new(),
+        Ok(FilesystemKind::Network) => vec![format!(
             "`{}` is on a network file system: locks are only as good as its server's, and writing is slower",
             dir.display()
         )],

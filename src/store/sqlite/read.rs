@@ -163,7 +163,8 @@ impl View for Session<'_> {
     }
 
     fn census(&self, now: Time) -> Result<Census, StoreError> {
-        let sql = "SELECT p.role AS role, CASE WHEN c.reason = 6 THEN 'suspended' WHEN c.revoked IS NOT NULL THEN 'revoked'
+        let sql =
+            "SELECT p.role AS role, CASE WHEN c.reason = 6 THEN 'suspended' WHEN c.revoked IS NOT NULL THEN 'revoked'
                      WHEN c.not_after < ?1 THEN 'expired' ELSE 'valid' END AS status, count(*) AS many
                    FROM peer p JOIN certificate c ON c.id = p.current GROUP BY 1, 2 ORDER BY 1, 2";
         let counts = self.all(sql, [now.unix()], |row| {
@@ -214,12 +215,13 @@ impl View for Session<'_> {
         self.visit_facts(CERTIFICATES, certificate, Change::Certificate, visit)?;
         let ders = "SELECT c.serial, d.der AS bytes, d.entry FROM certificate_der d JOIN certificate c ON c.id = d.certificate";
         self.visit_facts(ders, serial_and_bytes, |(serial, der)| Change::CertificateDer(serial, der), visit)?;
-        let keys = "SELECT c.serial, k.sealed AS bytes, k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate";
+        let keys =
+            "SELECT c.serial, k.sealed AS bytes, k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate";
         self.visit_facts(keys, serial_and_bytes, |(serial, key)| Change::SealedKey(serial, Some(key)), visit)?;
         self.visit_facts("SELECT * FROM target", target, Change::Target, visit)?;
-        for (issuer, entry) in self.all("SELECT issuer, entry FROM crl", [], |row| {
-            Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?))
-        })? {
+        for (issuer, entry) in self
+            .all("SELECT issuer, entry FROM crl", [], |row| Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?)))?
+        {
             if let Some(crl) = self.crl(issuer)? {
                 visit(Change::Crl(crl), entry);
             }
@@ -251,7 +253,8 @@ impl View for Session<'_> {
                 self.one(sql, [serial.octets()], entry)
             }
             Change::SealedKey(serial, _) => {
-                let sql = "SELECT k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
+                let sql =
+                    "SELECT k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
                 self.one(sql, [serial.octets()], entry)
             }
             Change::Crl(crl) => self.one("SELECT entry FROM crl WHERE issuer = ?1", [crl.issuer], entry),
@@ -381,9 +384,11 @@ fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
     })
 }
 
-const PEERS: &str = "SELECT p.name, p.role, p.created, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
+const PEERS: &str =
+    "SELECT p.name, p.role, p.created, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
 
-const CERTIFICATES: &str = "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";
+const CERTIFICATES: &str =
+    "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";
 
 /// The row's own id of a certificate.
 pub(super) fn certificate_id(session: &Session<'_>, serial: &Serial) -> Result<i64, StoreError> {

@@ -84,8 +84,10 @@ impl Session<'_> {
     fn record_key(&self, serial: &Serial, sealed: Option<&[u8]>, entry: i64) -> Result<(), StoreError> {
         let id = certificate_id(self, serial)?;
         match sealed {
-            Some(sealed) => self
-                .execute("INSERT INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)", params![id, sealed, entry]),
+            Some(sealed) => self.execute(
+                "INSERT INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)",
+                params![id, sealed, entry],
+            ),
             None => self.execute("DELETE FROM sealed_key WHERE certificate = ?1", [id]),
         }
         .map(drop)
@@ -93,7 +95,8 @@ impl Session<'_> {
 
     fn record_crl(&self, crl: &SignedCrl, entry: i64) -> Result<(), StoreError> {
         self.execute("DELETE FROM crl_chunk WHERE issuer = ?1", [crl.issuer])?;
-        let sql = "INSERT INTO crl (issuer, number, this_update, next_update, entries, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        let sql =
+            "INSERT INTO crl (issuer, number, this_update, next_update, entries, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                    ON CONFLICT (issuer) DO UPDATE SET number = excluded.number, this_update = excluded.this_update,
                    next_update = excluded.next_update, entries = excluded.entries, entry = excluded.entry";
         let (from, to) = (crl.validity.not_before().unix(), crl.validity.not_after().unix());
@@ -112,7 +115,8 @@ impl Session<'_> {
                 self.execute(sql, params![identity.id, identity.created.unix(), entry]).map(drop)
             }
             Change::Issuer(issuer) => {
-                let sql = "INSERT INTO issuer (number, parent, certificate, sealed_key, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+                let sql =
+                    "INSERT INTO issuer (number, parent, certificate, sealed_key, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
                 let row = params![issuer.number, issuer.parent, issuer.certificate, issuer.sealed_key, entry];
                 self.execute(sql, row).map(drop)
             }
