@@ -11,16 +11,7 @@ use std::{
 
 /// A call of `vpnpki` in `dir`; the line is split at spaces. Without a terminal, and without settings from our own environment.
 pub fn vpnpki(dir: &Path, line: &str) -> Command {
-    prepared(Command::new(PROGRAM), dir, line)
-}
-
-/// The same under another program, which takes a command line as its last arguments.
-pub fn vpnpki_under(mut outer: Command, dir: &Path, line: &str) -> Command {
-    outer.arg(PROGRAM);
-    prepared(outer, dir, line)
-}
-
-fn prepared(mut command: Command, dir: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpnpki"));
     command.args(line.split_whitespace()).current_dir(dir).stdin(Stdio::null());
     for variable in ["DIR", "PASSPHRASE", "PASSPHRASE_FILE", "IDENTITY"] {
         command.env_remove(format!("VPNPKI_{variable}"));
@@ -97,6 +88,3 @@ pub fn tree(dir: &Path) -> BTreeMap<PathBuf, u32> {
     }
     found
 }
-
-/// The binary that cargo built for this run of the tests.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_vpnpki");

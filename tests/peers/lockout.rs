@@ -4,9 +4,9 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    common::{vpnpki_under, Outcome},
+    common::{vpnpki, Outcome},
     network::Network,
-    site::{chmod, Site},
+    site::{chmod, under, Site},
 };
 
 /// A published server directory whose settings let the server run as nobody:nogroup.
@@ -80,7 +80,7 @@ fn an_authority_made_with_a_clock_fifty_minutes_ahead_serves_now() {
     let line = "init --no-passphrase --remote 10.99.0.1 --publish served --issue client1 --issue client2";
     let mut ahead = Command::new("faketime");
     ahead.args(["-f", "+50m"]);
-    Outcome::of(&mut vpnpki_under(ahead, site.dir(), line)).succeeds();
+    Outcome::of(&mut under(ahead, &vpnpki(site.dir(), line))).succeeds();
     let network = Network::new(1);
     let mut server = site.server(&network, "served");
     drop(site.connects(&network, 0, "client1.ovpn"));

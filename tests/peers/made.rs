@@ -52,7 +52,7 @@ impl Made {
     pub fn crl(&self, number: u64, serials: &[Serial]) -> String {
         let revocation = Revocation { at: self.now, reason: Reason::KeyCompromise };
         let entries: Vec<_> = serials.iter().map(|&serial| RevokedEntry { serial, revocation }).collect();
-        let profile = CrlProfile { number, validity: year(self.now) };
+        let profile = CrlProfile { number, validity: year(self.now), signed_at: self.now };
         crl_pem(&sign_crl(&profile, &entries, &self.issuer, &self.key).expect("a CRL"))
     }
 }

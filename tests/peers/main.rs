@@ -16,6 +16,7 @@ mod lockout;
 mod made;
 mod network;
 mod openvpn;
+mod races;
 mod reference;
 mod revocation;
 mod serials;

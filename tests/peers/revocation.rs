@@ -67,3 +67,19 @@ fn a_name_given_again_connects_and_its_old_certificate_does_not() {
     site.connects(&network, 0, "client1.ovpn");
     site.is_refused(&network, &mut server, 0, "old.ovpn");
 }
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn an_authority_put_back_from_yesterday_lets_nobody_in_again() {
+    let site = Site::with_authority("--publish served --issue client1 --issue client2");
+    let network = Network::new(1);
+    let mut server = site.server(&network, "served");
+    site.tool("cp -a pki yesterday").succeeds();
+    site.run("revoke client1").succeeds();
+    site.tool("rm -rf pki").succeeds();
+    site.tool("mv yesterday pki").succeeds();
+    site.run("crl refresh").succeeds();
+    site.run("log").succeeds().says("rolled-back");
+    site.is_refused(&network, &mut server, 0, "client1.ovpn");
+    site.connects(&network, 0, "client2.ovpn");
+}

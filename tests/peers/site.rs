@@ -5,7 +5,7 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -94,6 +94,16 @@ impl Site {
         assert!(!client.pings(INSIDE), "a revoked client has a tunnel:\n{}", process.log());
         assert!(!process.is_up(), "a revoked client is connected:\n{}", process.log());
     }
+}
+
+/// A call under another program, which takes a command line as its last arguments.
+pub fn under(mut outer: Command, call: &Command) -> Command {
+    outer.arg(call.get_program()).args(call.get_args()).stdin(Stdio::null());
+    call.get_current_dir().map(|dir| outer.current_dir(dir));
+    for (variable, _) in call.get_envs().filter(|(_, value)| value.is_none()) {
+        outer.env_remove(variable);
+    }
+    outer
 }
 
 /// Sets the permission bits.

@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, fmt, fs, path::Path, process::Command};
 
-use crate::common::{vpnpki_under, Outcome};
+use crate::{
+    common::{vpnpki, Outcome},
+    site::under,
+};
 
 /// One call that a command made.
 #[derive(Clone)]
@@ -25,10 +28,12 @@ pub enum Fault {
     NoSpace,
     /// The call fails: input/output error.
     InputOutput,
+    /// The call waits before it does anything, long enough for another command to run from beginning to end.
+    Delay,
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault that stops the act.
     pub const ALL: [Self; 3] = [Self::Kill, Self::NoSpace, Self::InputOutput];
 }
 
@@ -39,6 +44,7 @@ impl fmt::Display for Fault {
             Self::Kill => "signal=KILL",
             Self::NoSpace => "error=ENOSPC",
             Self::InputOutput => "error=EIO",
+            Self::Delay => "delay_enter=400000",
         })
     }
 }
@@ -60,16 +66,17 @@ pub fn trace(dir: &Path, line: &str) -> (Outcome, Vec<Call>) {
     let path = log.path().to_string_lossy();
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-y", "--seccomp-bpf", "-o", &path, "-e", &watched]);
-    let outcome = Outcome::of(&mut vpnpki_under(strace, dir, line));
+    let outcome = Outcome::of(&mut under(strace, &vpnpki(dir, line)));
     (outcome, calls(&fs::read_to_string(log.path()).expect("the trace")))
 }
 
 /// Runs `vpnpki` in `dir` with a fault at one call.
 pub fn inject(dir: &Path, line: &str, at: &Call, fault: Fault) -> Outcome {
+    let watched = format!("trace={}", at.name);
     let injection = format!("inject={}:{fault}:when={}", at.name, at.nth);
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", &injection]);
-    Outcome::of(&mut vpnpki_under(strace, dir, line))
+    strace.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", &watched, "-e", &injection]);
+    Outcome::of(&mut under(strace, &vpnpki(dir, line)))
 }
 
 /// Lines such as `4711 fsync(5</tmp/pki/pki.db-wal>) = 0`; the second half of an interrupted call begins with `<`.

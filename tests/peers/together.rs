@@ -21,7 +21,9 @@ fn sixteen_who_issue_twenty_names_each_lose_none() {
     let site = Site::with_authority("");
     let before = State::sound(site.dir()).unwrap().certificates.len();
     let outcomes = sixteen(&site, |user| (0..20).map(|name| format!("issue c{user}-{name}")).collect());
-    outcomes.into_iter().for_each(|outcome| drop(outcome.succeeds()));
+    for outcome in outcomes {
+        outcome.succeeds();
+    }
     let state = State::sound(site.dir()).unwrap();
     let names: BTreeSet<_> = state.names().into_iter().filter(|(name, _)| name.starts_with('c')).collect();
     assert_eq!((names.len(), state.certificates.len() - before), (320, 320), "names, serials");
@@ -35,7 +37,9 @@ fn of_sixteen_who_issue_the_same_name_one_succeeds() {
     let outcomes = sixteen(&site, |user| vec![format!("issue laptop -o {user}.ovpn")]);
     let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.status.success());
     assert_eq!((won.len(), lost.len()), (1, 15));
-    lost.into_iter().for_each(|outcome| drop(outcome.exits(1).says("`laptop`").says("exists")));
+    for outcome in lost {
+        outcome.exits(1).says("`laptop`").says("exists");
+    }
     assert_eq!(State::sound(site.dir()).unwrap().of("laptop"), ["valid"]);
     assert_eq!((0..16).filter(|user| site.path(&format!("{user}.ovpn")).exists()).count(), 1);
 }
