@@ -83,3 +83,15 @@ fn an_authority_put_back_from_yesterday_lets_nobody_in_again() {
     site.is_refused(&network, &mut server, 0, "client1.ovpn");
     site.connects(&network, 0, "client2.ovpn");
 }
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_fault_elsewhere_in_the_settings_does_not_stop_a_revocation() {
+    let site = Site::with_authority("--publish served --issue client1");
+    let network = Network::new(1);
+    let mut server = site.server(&network, "served");
+    site.set("network", "routes", toml_edit::Array::from_iter(["172.16.0.1/16"]));
+    site.run("issue client2").exits(1).says("172.16.0.1/16");
+    site.run("revoke client1").succeeds().says("warning");
+    site.is_refused(&network, &mut server, 0, "client1.ovpn");
+}
