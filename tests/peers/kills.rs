@@ -1,0 +1,84 @@
+//! Kills at random moments under four writers at once, and what must hold after them.
+//! Knows which of its own commands ended well before they were killed.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    common::{tree, vpnpki},
+    site::Site,
+    state::{published, State},
+};
+
+/// What one writer knows to be done, since the command said so before anything could befall it.
+#[derive(Default)]
+struct Done {
+    issued: Vec<String>,
+    revoked: Vec<String>,
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn random_kills_under_four_writers_lose_nothing_that_was_said_to_be_done() {
+    let site = Site::with_authority("--publish served");
+    let kills = std::env::var("VPNPKI_TEST_KILLS").map_or(200, |number| number.parse().expect("a number of kills"));
+    // late enough that some end well, early enough that some do not, on a fast machine and on a slow one
+    let begin = Instant::now();
+    site.run("issue first").succeeds();
+    let longest = begin.elapsed() * 4;
+    let done: Vec<_> = thread::scope(|scope| {
+        let site = &site;
+        let writers: Vec<_> =
+            (0..4).map(|writer| scope.spawn(move || write(site, writer, kills / 4, longest))).collect();
+        writers.into_iter().map(|writer| writer.join().expect("a writer without a fault of its own")).collect()
+    });
+    let ended: usize = done.iter().map(|done| done.issued.len() + done.revoked.len()).sum();
+    println!("{kills} kills, {ended} of them too late");
+    assert!((kills / 10..kills).contains(&ended), "the kills come too early or too late to show anything");
+
+    site.run("crl publish").succeeds();
+    let state = State::sound(site.dir()).unwrap();
+    for done in &done {
+        done.issued.iter().for_each(|name| assert_ne!(state.of(name), Vec::<&str>::new(), "{name} is lost"));
+        done.revoked.iter().for_each(|name| assert_eq!(state.of(name), ["revoked"], "{name} is let in"));
+    }
+    assert_eq!(published(&site.path("served/crl.pem")).unwrap(), Some(state.revoked()));
+    nothing_strange_lies_about(&site, &state);
+}
+
+/// Beside the authority and the servers' directories: bundles of who was issued, and the documented leftover of a kill.
+fn nothing_strange_lies_about(site: &Site, state: &State) {
+    for path in tree(site.dir()).into_keys() {
+        let name = path.to_string_lossy();
+        let place = ["pki", "served"].iter().any(|place| path.starts_with(place));
+        let bundle = name.strip_suffix(".ovpn").is_some_and(|peer| !state.of(peer).is_empty());
+        assert!(place || bundle || name.contains(".vpnpki-new"), "stray: {name}");
+    }
+}
+
+/// Issues and revokes in turn, each command killed after at most so long.
+fn write(site: &Site, writer: usize, times: usize, longest: Duration) -> Done {
+    let mut done = Done::default();
+    for time in 0..times {
+        let name = format!("w{writer}-{}", time / 2);
+        let act = if time % 2 == 0 { "issue" } else { "revoke" };
+        if ends_well(site, &format!("{act} {name}"), longest) {
+            if act == "issue" { &mut done.issued } else { &mut done.revoked }.push(name);
+        }
+    }
+    done
+}
+
+fn ends_well(site: &Site, line: &str, longest: Duration) -> bool {
+    let mut child = vpnpki(site.dir(), line)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    thread::sleep(rand::random_range(Duration::ZERO..longest));
+    // it may have ended already: then there is nothing to kill
+    let _ = child.kill();
+    child.wait().expect("a child of ours").success()
+}

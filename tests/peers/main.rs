@@ -1,0 +1,27 @@
+//! What only real peers can prove: that `OpenVPN`, `OpenSSL` and others accept what we write and refuse what we revoked.
+//! Needs root, network namespaces and the programs that `tests/install` brings; `tests/run` runs it.
+
+#![expect(clippy::disallowed_methods, reason = "tests touch the disk and the environment as a user would")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod connect;
+mod crash;
+mod disk;
+mod durable;
+mod kills;
+mod lints;
+mod lockout;
+mod made;
+mod network;
+mod openvpn;
+mod races;
+mod reference;
+mod revocation;
+mod serials;
+mod site;
+mod state;
+mod strace;
+mod together;
+mod vault;
