@@ -1,5 +1,5 @@
 //! Diffie-Hellman parameters: the groups of RFC 7919, computed from the formula that the RFC gives for them.
-//! Knows no random group; an OpenVPN server without parameters (`dh none`) uses elliptic curves alone.
+//! Knows no random group; an `OpenVPN` server without parameters (`dh none`) uses elliptic curves alone.
 
 use std::{fmt, str::FromStr};
 
@@ -186,7 +186,7 @@ mod tests {
 
     fn sha256(bytes: &[u8]) -> String {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     #[test]

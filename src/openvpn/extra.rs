@@ -115,7 +115,7 @@ fn note(words: &[&str], side: Role) -> Option<&'static str> {
 
 type Refusals = &'static [(&'static [&'static str], &'static str)];
 
-/// Changes.rst, unsupported-options.rst: what stops one of OpenVPN 2.4 to 2.7, or what we write ourselves.
+/// Changes.rst, unsupported-options.rst: what stops one of `OpenVPN` 2.4 to 2.7, or what we write ourselves.
 const BOTH_REFUSED: Refusals = &[
     (
         &[

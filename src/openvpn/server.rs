@@ -44,7 +44,7 @@ impl ServerConfig {
     /// What the settings say for servers; `has_dh` when the authority has Diffie-Hellman parameters.
     pub fn new(settings: &Settings, has_dh: bool) -> Result<Self, LineError> {
         let (server, network) = (&settings.server, &settings.network);
-        let pool = Route::of(&network.pool);
+        let pool = Route::of(network.pool);
         Ok(Self {
             vpn: quote(&settings.vpn_name)?,
             port: server.port,
@@ -56,7 +56,7 @@ impl ServerConfig {
             reneg_sec: server.reneg_sec,
             hand_window: server.hand_window,
             tran_window: server.tran_window.unwrap_or(TRAN_WINDOW),
-            routes: network.routes.iter().map(Route::of).collect(),
+            routes: network.routes.iter().copied().map(Route::of).collect(),
             dns: network.dns.iter().map(ToString::to_string).collect(),
             redirect_gateway: network.redirect_gateway,
             tun_mtu: settings.client.tun_mtu,
@@ -69,7 +69,7 @@ impl ServerConfig {
 }
 
 impl Route {
-    fn of(network: &Ipv4Net) -> Self {
+    fn of(network: Ipv4Net) -> Self {
         Self { network: network.network().to_string(), netmask: network.netmask().to_string() }
     }
 }

@@ -41,7 +41,7 @@ fn remotes(settings: &Settings) -> impl Iterator<Item = String> + '_ {
 
 fn tun_mtu(mtu: u16) -> String {
     let effect = if mtu < 1100 {
-        "stops clients up to OpenVPN 2.5 against servers from 2.6 on that lack `max-packet-size`"
+        "stops clients up to OpenVPN 2.5 against servers from 2.6 on"
     } else {
         "loses packets unless both sides have it"
     };

@@ -40,8 +40,13 @@ pub type Parse<'p, T> = &'p dyn Fn(&Value) -> Result<T, String>;
 /// Parses the text; the fault of one that is no TOML.
 pub fn document(text: &str) -> Result<Document<&str>, Fault> {
     Document::parse(text).map_err(|error| {
-        let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-        Fault { line: line_of(text, error.span()), field: String::new(), what: format!("this is no TOML: {what}") }
+        let line = line_of(text, error.span());
+        // a quote that is not closed runs to the end of its line, and the parser stumbles only over what follows
+        let (line, what) = match open_quote(text).filter(|quote| *quote <= line) {
+            Some(quote) => (quote, "a quote is not closed".to_owned()),
+            None => (line, error.message().split_whitespace().collect::<Vec<_>>().join(" ")),
+        };
+        Fault { line, field: String::new(), what: format!("this is no TOML: {what}") }
     })
 }
 
@@ -207,7 +212,30 @@ fn key_span(table: &Table, name: &str) -> Option<Range<usize>> {
 
 fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
     let before = span.map_or(0, |span| span.start.min(text.len()));
-    1 + text.as_bytes()[..before].iter().filter(|&&byte| byte == b'\n').count()
+    1 + text.as_bytes()[..before].split(|&byte| byte == b'\n').skip(1).count()
+}
+
+/// The first line that ends inside quotes; none where strings may have several lines.
+fn open_quote(text: &str) -> Option<usize> {
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return None;
+    }
+    text.lines().position(ends_quoted).map(|index| index + 1)
+}
+
+fn ends_quoted(line: &str) -> bool {
+    let mut quote = None;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (None, '#') => return false,
+            (None, '"' | '\'') => quote = Some(character),
+            (Some('"'), '\\') => drop(characters.next()),
+            (Some(open), _) if open == character => quote = None,
+            _ => {}
+        }
+    }
+    quote.is_some()
 }
 
 fn hint(name: &str, known: &[&str]) -> String {
@@ -256,6 +284,15 @@ mod tests {
         assert_eq!(line_of(text, None), 1);
         assert_eq!(line_of(text, Some(0..1)), 1);
         assert_eq!(line_of(text, Some(7..8)), 3);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_found_on_its_line() {
+        let broken = |text: &str| document(text).err().unwrap();
+        let fault = broken("a = 'it\\'\nb = [\"x\\\"#]\n\n[c]\nd = \"y\"\n");
+        assert_eq!((fault.line, fault.what.as_str()), (2, "this is no TOML: a quote is not closed"));
+        assert_eq!(broken("a = 1 # it's\nb = ]\n").line, 2);
+        assert_eq!(broken("a = \"\"\"\n\"\"\"\nb = ]\n").line, 3);
     }
 
     #[test]

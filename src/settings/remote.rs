@@ -140,7 +140,7 @@ fn named(host: &str) -> Result<String, RemoteError> {
     }
 }
 
-/// OpenVPN's port (IANA).
+/// `OpenVPN`'s port (IANA).
 pub const PORT: u16 = 1194;
 
 #[cfg(test)]

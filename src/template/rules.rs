@@ -15,7 +15,7 @@ pub fn check_client(file: &str, text: &str, without: &[Without]) -> Result<(), T
         return Err(TemplateError::Credentials { file: file.to_owned() });
     }
     if let Some(line) = text.lines().position(|line| !line.is_ascii()) {
-        return Err(refused(file, line, "only ASCII is read alike by all clients"));
+        return Err(refused(file, line, &"only ASCII is read alike by all clients"));
     }
     require(file, &lines, ["remote-cert-tls", "server"], "remote-cert-tls server", Without::RemoteCertTls, without)
 }
@@ -44,25 +44,17 @@ fn require(
 /// Every line outside inline blocks, as `OpenVPN` splits it.
 fn directives(file: &str, text: &str) -> Result<Vec<Vec<String>>, TemplateError> {
     let mut found = Vec::new();
-    let mut block: Option<(usize, String)> = None;
-    for (index, line) in text.split_terminator('\n').enumerate() {
-        match &block {
-            Some((_, end)) => {
-                if line.trim_start().starts_with(end.as_str()) {
-                    block = None;
-                }
-            }
-            None => {
-                let read = directive::read(line).map_err(|error| refused(file, index, error))?;
-                block = opened(&read.words).map(|end| (index, end));
-                found.push(read.words);
+    let mut lines = text.split_terminator('\n').enumerate();
+    while let Some((index, line)) = lines.next() {
+        let words = directive::read(line).map_err(|error| refused(file, index, &error))?.words;
+        if let Some(end) = opened(&words) {
+            if !lines.any(|(_, line)| line.trim_start().starts_with(&end)) {
+                return Err(refused(file, index, &format!("`{end}` is missing")));
             }
         }
+        found.push(words);
     }
-    match block {
-        Some((index, end)) => Err(refused(file, index, format!("`{end}` is missing"))),
-        None => Ok(found),
-    }
+    Ok(found)
 }
 
 /// The end of the inline block that this line opens (`check_inline_file`, `options_parse.c`).
@@ -72,6 +64,6 @@ fn opened(words: &[String]) -> Option<String> {
     Some(format!("</{tag}>"))
 }
 
-fn refused(file: &str, index: usize, what: impl ToString) -> TemplateError {
+fn refused(file: &str, index: usize, what: &impl ToString) -> TemplateError {
     TemplateError::Line { file: file.to_owned(), line: index + 1, what: what.to_string() }
 }
