@@ -116,7 +116,7 @@ pub fn has_settings(dir: &Path) -> Result<bool, AuthorityError> {
 /// Makes the authority.
 pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, AuthorityError> {
     let text = match &request.initial {
-        Some(initial) => settings::initial_text(initial)?,
+        Some(initial) => settings::initial_text(initial),
         None => settings_text(&request.dir)?,
     };
     let settings = settings::load(&text, SETTINGS)?;
