@@ -67,7 +67,7 @@ impl Authority {
             deliver::refuse_existing(&place(peer, request, &workshop), existing(peer, request))?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
-        self.refuse_mismatch(&*view, &unlocked, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
         let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server))?;
         let mut outcome = Exported {
             changed: false,

@@ -8,7 +8,7 @@ use crate::{
         deliver::{self, Delivery, Destination, Outputs, Own, StagedBundle, Workshop},
         revoke::{rolled_back_to, CrlSummary},
         signing::{self, Newer},
-        since, trust, Authority, AuthorityError, Keyholder, Unlocked,
+        since, Authority, AuthorityError, Keyholder, Unlocked,
     },
     inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
     name::Name,
@@ -131,7 +131,7 @@ impl Authority {
         outcome.unchanged.clear();
         let wanted = admit_all(&*writing, request, &workshop.settings, now, &mut outcome.unchanged)?;
         let touched = wanted.iter().filter_map(|admitted| admitted.peer.clone()).map(Change::Peer);
-        self.refuse_mismatch(&*writing, unlocked, touched.collect())?;
+        unlocked.refuse_mismatch(&*writing, touched.collect())?;
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
         let newer = Newer { number: events.iter().map(rolled_back_to).max().unwrap_or(0) };
         if newer.number > 0 {
@@ -171,22 +171,6 @@ impl Authority {
         let settings = self.settings()?;
         let templates = self.templates(&settings)?;
         Ok(Workshop { settings, templates, owner: self.owner })
-    }
-
-    pub(super) fn refuse_mismatch(
-        &self,
-        view: &dyn View,
-        unlocked: &Unlocked,
-        mut touched: Vec<Change>,
-    ) -> Result<(), AuthorityError> {
-        touched.push(Change::Issuer(view.issuer()?));
-        touched.extend(view.secret(crate::inventory::SecretKind::ControlChannel)?.map(Change::Secret));
-        let problems = trust::check(view, &unlocked.vault, &touched)?;
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(AuthorityError::Mismatch(problems))
-        }
     }
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.

@@ -5,10 +5,10 @@ use crate::{
     authority::{
         deliver::{Own, ServerShare, Shared},
         issue::DH,
-        publishing, Authority, AuthorityError,
+        publishing, trust, Authority, AuthorityError,
     },
     files::{self, FileError},
-    inventory::{Peer, SecretKind, Unlocker},
+    inventory::{Change, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
@@ -108,6 +108,16 @@ impl Unlocked {
             Ok(key)
         } else {
             Err(AuthorityError::ForeignCaKey)
+        }
+    }
+
+    /// Refuses to go on over a store that is not what was written; `touched` is what the act relies on.
+    pub(super) fn refuse_mismatch(&self, view: &dyn View, mut touched: Vec<Change>) -> Result<(), AuthorityError> {
+        touched.push(Change::Issuer(view.issuer()?));
+        touched.extend(view.secret(SecretKind::ControlChannel)?.map(Change::Secret));
+        match trust::check(view, &self.vault, &touched)? {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(AuthorityError::Mismatch(problems)),
         }
     }
 
