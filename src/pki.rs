@@ -1,1 +1,60 @@
-//! placeholder
+//! Keys, certificates and revocation lists: profiles, one encoder, and the check that reads back what was signed.
+//! Knows no clock, file or setting; only key generation and signing draw randomness.
+
+mod address;
+mod algorithm;
+mod certificate;
+pub mod check;
+mod crl;
+mod issuer;
+mod key;
+mod leaf;
+mod pem;
+mod profile;
+mod read;
+#[cfg(test)]
+mod sample;
+
+pub use address::{Address, AddressError};
+pub use algorithm::{Algorithm, PublicKeyError};
+pub use certificate::{self_sign, sign_leaf, SignError};
+pub use check::Violation;
+pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
+pub use issuer::IssuerCertificate;
+pub use key::{KeyError, PrivateKey};
+pub use leaf::{read_leaf, LeafFacts};
+pub use pem::PemError;
+pub use profile::{CaProfile, LeafProfile};
+pub use read::CertificateError;
+
+/// A certificate as PEM: `CERTIFICATE`, 64 columns, LF.
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem::encode(pem::CERTIFICATE, der)
+}
+
+/// The DER of every certificate in a PEM file, in its order; other text around them is passed over.
+pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    pem::decode_all(pem::CERTIFICATE, text)
+}
+
+/// A revocation list as PEM: `X509 CRL`, 64 columns, LF.
+pub fn crl_pem(der: &[u8]) -> String {
+    pem::encode(pem::CRL, der)
+}
+
+/// The SHA-256 digest that fingerprints a certificate.
+pub fn sha256(der: &[u8]) -> [u8; 32] {
+    digest(&aws_lc_rs::digest::SHA256, der)
+}
+
+/// The key identifier of RFC 5280, 4.2.1.2, method (1): SHA-1 of the public key's bits, as OpenSSL makes it.
+/// An identifier, not a protection.
+fn key_id(public_key_bits: &[u8]) -> [u8; 20] {
+    digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, public_key_bits)
+}
+
+fn digest<const N: usize>(algorithm: &'static aws_lc_rs::digest::Algorithm, bytes: &[u8]) -> [u8; N] {
+    let mut octets = [0; N];
+    octets.copy_from_slice(aws_lc_rs::digest::digest(algorithm, bytes).as_ref());
+    octets
+}

@@ -1,0 +1,247 @@
+//! Private keys: made, read, written and used to sign.
+//! Knows nothing of what is signed, and never shows a key.
+
+use aws_lc_rs::{
+    encoding::AsDer,
+    error::Unspecified,
+    rand::SystemRandom,
+    signature::{
+        EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, ECDSA_P256_SHA256_ASN1_SIGNING,
+        ECDSA_P384_SHA384_ASN1_SIGNING, RSA_PKCS1_SHA256,
+    },
+};
+use der::{asn1::BitStringRef, Encode};
+use rcgen::{RsaKeySize, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use spki::SubjectPublicKeyInfo;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    pki::{algorithm::Algorithm, pem, PemError, PublicKeyError},
+    secret::Secret,
+};
+
+/// A private key in clear. No Debug, Display, Clone or Serialize, on purpose.
+pub struct PrivateKey {
+    pair: Pair,
+    algorithm: Algorithm,
+    spki: Vec<u8>,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+/// Why there is no key, or no signature of it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The generator failed.
+    #[error("the key pair was not made")]
+    Generation(#[source] rcgen::Error),
+    /// No key in the text.
+    #[error("it holds no private key")]
+    Pem(#[source] PemError),
+    /// A key that needs a passphrase.
+    #[error("the private key is encrypted; `openssl pkcs8 -in FILE -out CLEAR` decrypts it")]
+    Encrypted,
+    /// A key in a form from before PKCS#8.
+    #[error("the private key is not in PKCS#8; `openssl pkcs8 -topk8 -nocrypt -in FILE -out PKCS8` converts it")]
+    Traditional,
+    /// PKCS#8 that is damaged or holds another kind of key.
+    #[error("the private key is damaged or none of p256, p384, rsa2048, rsa3072, rsa4096, ed25519")]
+    Unsupported,
+    /// A key whose public part we do not certify.
+    #[error("the private key cannot be used")]
+    Public(#[source] PublicKeyError),
+    /// A failure of the cryptographic library that has no cause it would tell.
+    #[error("internal error: the private key could not be {0}")]
+    Library(&'static str),
+}
+
+impl PrivateKey {
+    /// Makes a key from the system's randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        let mut made = match algorithm {
+            Algorithm::P256 => rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            Algorithm::P384 => rcgen::KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
+            Algorithm::Ed25519 => rcgen::KeyPair::generate_for(&PKCS_ED25519),
+            Algorithm::Rsa2048 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
+            Algorithm::Rsa3072 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
+            Algorithm::Rsa4096 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
+        }
+        .map_err(KeyError::Generation)?;
+        let key = Self::from_pkcs8(made.serialized_der());
+        // rcgen does not wipe its copy by itself
+        made.zeroize();
+        key
+    }
+
+    /// Reads a PKCS#8 key, version 1 or 2, from PEM; other text around the block is passed over.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        match pem::decode(pem::PRIVATE_KEY, text) {
+            Ok(pkcs8) => Self::from_pkcs8(&pkcs8),
+            Err(_) if pem::mentions("ENCRYPTED PRIVATE KEY", text) => Err(KeyError::Encrypted),
+            Err(_) if ["RSA PRIVATE KEY", "EC PRIVATE KEY"].iter().any(|label| pem::mentions(label, text)) => {
+                Err(KeyError::Traditional)
+            }
+            Err(error) => Err(KeyError::Pem(error)),
+        }
+    }
+
+    /// PKCS#8 version 1 as PEM, 64 columns, LF. Version 2 is refused by OpenSSL 3.0 and `GnuTLS`.
+    pub fn to_pem(&self) -> Secret {
+        Secret::from(pem::encode(pem::PRIVATE_KEY, &self.pkcs8))
+    }
+
+    /// The kind of key.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The public key as a `SubjectPublicKeyInfo` in DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The signature of a message by [`Algorithm::signature_identifier`].
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.pair.sign(message).map_err(|_| KeyError::Library("used to sign"))
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let pair = Pair::read(der).ok_or(KeyError::Unsupported)?;
+        let spki = pair.spki().map_err(|_| KeyError::Library("reduced to its public part"))?;
+        let algorithm = Algorithm::of(&spki).map_err(KeyError::Public)?;
+        let pkcs8 = pair.pkcs8().map_err(|_| KeyError::Library("written"))?;
+        Ok(Self { pair, algorithm, spki, pkcs8 })
+    }
+}
+
+enum Pair {
+    Ecdsa(Algorithm, EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl Pair {
+    /// Each reader refuses the keys of the others.
+    fn read(pkcs8: &[u8]) -> Option<Self> {
+        let p256 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8);
+        let p384 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8);
+        (p256().map(|pair| Self::Ecdsa(Algorithm::P256, pair)))
+            .or_else(|_| p384().map(|pair| Self::Ecdsa(Algorithm::P384, pair)))
+            .or_else(|_| Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519))
+            .or_else(|_| RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa))
+            .ok()
+    }
+
+    fn spki(&self) -> der::Result<Vec<u8>> {
+        let (algorithm, bits) = match self {
+            Self::Ecdsa(algorithm, pair) => (*algorithm, pair.public_key().as_ref()),
+            Self::Ed25519(pair) => (Algorithm::Ed25519, pair.public_key().as_ref()),
+            // every size has the same identifier
+            Self::Rsa(pair) => (Algorithm::Rsa2048, pair.public_key().as_ref()),
+        };
+        let subject_public_key = BitStringRef::from_bytes(bits)?;
+        SubjectPublicKeyInfo { algorithm: algorithm.key_identifier(), subject_public_key }.to_der()
+    }
+
+    fn pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        Ok(Zeroizing::new(match self {
+            Self::Ecdsa(_, pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Self::Ed25519(pair) => pair.to_pkcs8v1()?.as_ref().to_vec(),
+            Self::Rsa(pair) => pair.as_der()?.as_ref().to_vec(),
+        }))
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let random = SystemRandom::new();
+        match self {
+            Self::Ecdsa(_, pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
+            Self::Ed25519(pair) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::sample;
+    use proptest::prelude::*;
+
+    fn error(text: &[u8]) -> KeyError {
+        PrivateKey::from_pem(text).err().expect("a refusal")
+    }
+
+    #[test]
+    fn every_kind_is_written_and_read_back() {
+        for algorithm in Algorithm::ALL {
+            let key = sample::key(algorithm);
+            let pem = key.to_pem();
+            let text = pem.expose_text().unwrap();
+            assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n") && text.ends_with("-----END PRIVATE KEY-----\n"));
+            assert!(text.lines().all(|line| line.len() <= 64));
+            let again = PrivateKey::from_pem(format!("from a friend\n{text}").as_bytes()).ok().unwrap();
+            assert_eq!((again.algorithm(), again.spki()), (algorithm, key.spki()));
+            assert_eq!(again.to_pem().expose(), pem.expose());
+        }
+    }
+
+    #[test]
+    fn pkcs8_is_of_version_one() {
+        for algorithm in Algorithm::ALL {
+            let pkcs8 = &sample::key(algorithm).pkcs8;
+            let header = if pkcs8[1] < 0x80 { 2 } else { 2 + usize::from(pkcs8[1] & 0x7f) };
+            assert_eq!(pkcs8[header..header + 3], [2, 1, 0], "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn two_keys_are_never_the_same() {
+        let [one, two] = [(); 2].map(|()| PrivateKey::generate(Algorithm::P256).ok().unwrap());
+        assert_ne!(one.spki(), two.spki());
+    }
+
+    #[test]
+    fn an_ed25519_key_of_version_two_is_read() {
+        let made = rcgen::KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let key = PrivateKey::from_pem(made.serialize_pem().as_bytes()).ok().unwrap();
+        assert_eq!(key.algorithm(), Algorithm::Ed25519);
+        assert!(key.pkcs8.len() < made.serialized_der().len(), "the public key is left out");
+    }
+
+    #[test]
+    fn other_keys_are_refused_with_the_way_out() {
+        let block = |label| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        assert!(matches!(error(b""), KeyError::Pem(PemError::Missing(_))));
+        assert!(matches!(error(block("PRIVATE KEY").as_bytes()), KeyError::Unsupported));
+        assert!(matches!(error(block("ENCRYPTED PRIVATE KEY").as_bytes()), KeyError::Encrypted));
+        assert!(matches!(error(block("EC PRIVATE KEY").as_bytes()), KeyError::Traditional));
+        let p521 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+        assert!(matches!(error(p521.serialize_pem().as_bytes()), KeyError::Unsupported));
+    }
+
+    #[test]
+    fn a_damaged_key_is_never_read_as_another() {
+        let key = sample::key(Algorithm::P256);
+        let pem = key.to_pem();
+        let der = pem::decode(pem::PRIVATE_KEY, pem.expose()).unwrap();
+        for at in 0..der.len() {
+            let mut damaged = der.to_vec();
+            damaged[at] ^= 0x01;
+            // a damaged private number no longer fits the public point beside it; a version or tag may be overlooked
+            if let Ok(read) = PrivateKey::from_pkcs8(&damaged) {
+                assert_eq!((read.spki(), &read.pkcs8), (key.spki(), &key.pkcs8), "octet {at}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(PrivateKey::from_pem(&bytes).is_err());
+            prop_assert!(PrivateKey::from_pkcs8(&bytes).is_err());
+        }
+    }
+}

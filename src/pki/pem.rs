@@ -1,0 +1,121 @@
+//! PEM armour (RFC 7468): written with 64 columns and LF, read with whatever text stands around it.
+//! Knows nothing of what the blocks hold.
+
+use der::pem::{Decoder, LineEnding};
+use zeroize::Zeroizing;
+
+/// Why a text gave no block.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PemError {
+    /// No block with this label, or one that never ends.
+    #[error("there is no `-----BEGIN {0}-----` block in it")]
+    Missing(&'static str),
+    /// A block that is no base64.
+    #[error("its `{label}` block is damaged")]
+    Damaged {
+        /// The block's label.
+        label: &'static str,
+        /// What the decoder says.
+        #[source]
+        source: der::pem::Error,
+    },
+}
+
+/// Armours `der`. The text is allocated once, so that a secret leaves no copies behind.
+pub(super) fn encode(label: &'static str, der: &[u8]) -> String {
+    // fails only for a label that is none, and the labels are the constants below
+    der::pem::encode_string(label, LineEnding::LF, der).expect("a constant label can be written")
+}
+
+/// The contents of the first block with this label, wiped when dropped.
+pub(super) fn decode(label: &'static str, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, PemError> {
+    let (block, _) = next_block(label, text).ok_or(PemError::Missing(label))?;
+    contents(label, block)
+}
+
+/// The contents of every block with this label; at least one.
+pub(super) fn decode_all(label: &'static str, text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
+    let mut rest = text;
+    let mut found = Vec::new();
+    while let Some((block, after)) = next_block(label, rest) {
+        found.push(contents(label, block)?.to_vec());
+        rest = after;
+    }
+    if found.is_empty() {
+        return Err(PemError::Missing(label));
+    }
+    Ok(found)
+}
+
+/// Whether a block with this label begins somewhere in `text`.
+pub(super) fn mentions(label: &str, text: &[u8]) -> bool {
+    position(text, format!("-----BEGIN {label}-----").as_bytes()).is_some()
+}
+
+/// The next block from its first to its last dash, and what comes after it.
+fn next_block<'a>(label: &str, text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let start = position(text, format!("-----BEGIN {label}-----").as_bytes())?;
+    let ending = format!("-----END {label}-----");
+    let length = position(&text[start..], ending.as_bytes())? + ending.len();
+    Some(text[start..].split_at(length))
+}
+
+fn contents(label: &'static str, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, PemError> {
+    let damaged = |source| PemError::Damaged { label, source };
+    let mut decoder = Decoder::new_detect_wrap(block).map_err(damaged)?;
+    let mut der = Zeroizing::new(vec![0; decoder.remaining_len()]);
+    decoder.decode(&mut der).map_err(damaged)?;
+    Ok(der)
+}
+
+fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted)
+}
+
+pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+pub(super) const CRL: &str = "X509 CRL";
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sixty_four_columns_and_lf() {
+        let text = encode(CERTIFICATE, &[7; 100]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[1].len(), 64);
+        assert!(text.starts_with("-----BEGIN CERTIFICATE-----\n") && text.ends_with("\n-----END CERTIFICATE-----\n"));
+        assert!(!text.contains('\r'));
+    }
+
+    #[test]
+    fn text_around_blocks_is_passed_over() {
+        let text = format!("subject=a\r\n{}noise\n{}end", encode(CERTIFICATE, b"one"), encode(CERTIFICATE, b"two"));
+        assert_eq!(decode_all(CERTIFICATE, text.as_bytes()), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
+        assert_eq!(decode(CRL, text.as_bytes()), Err(PemError::Missing(CRL)));
+    }
+
+    #[test]
+    fn carriage_returns_and_other_widths_are_read() {
+        let windows = encode(CERTIFICATE, &[9; 75]).replace('\n', "\r\n");
+        let wide = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----", "CQkJ".repeat(25));
+        for text in [windows, wide] {
+            assert_eq!(decode(CERTIFICATE, text.as_bytes()).unwrap()[..], [9; 75]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_armoured_comes_back(der in prop::collection::vec(any::<u8>(), 1..300)) {
+            prop_assert_eq!(decode(CRL, encode(CRL, &der).as_bytes()).unwrap().to_vec(), der);
+        }
+
+        #[test]
+        fn no_block_panics(inside in "[A-Za-z0-9+/=\n\r -]{0,200}") {
+            let text = format!("-----BEGIN X509 CRL-----{inside}-----END X509 CRL-----");
+            let _ = decode(CRL, text.as_bytes());
+        }
+    }
+}
