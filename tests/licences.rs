@@ -1,5 +1,6 @@
 //! Holds the tree of dependencies against `deny.toml`: licences, bans, sources, and what is ignored.
 //! What is wrong with a crate's code is for the advisory database, which is read before a release.
+#![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
 use std::{fs, path::Path, process::Command};
 

@@ -23,7 +23,7 @@ fn the_readme_shows_what_happens() {
     for part in parts(&readme) {
         match part {
             Part::Block { language: "console", text } => {
-                let _ = write!(written, "```console\n");
+                written.push_str("```console\n");
                 for Step { command, expected } in steps(text) {
                     commands += 1;
                     let (output, code) = place.run(&place.vpn, &command);
@@ -146,7 +146,20 @@ fn what_differs_from_run_to_run_is_not_compared() {
     }
 }
 
-/// A machine of its own: a home, a server's directory, and `ssh`, `vpnpki` and nothing else in front of the path.
+#[test]
+fn every_file_that_a_document_names_is_there() {
+    let mut named = 0;
+    for document in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = fs::read_to_string(repository().join(document)).expect("a document can be read");
+        for path in text.split('`').skip(1).step_by(2).filter(|word| is_path_of_ours(word)) {
+            named += 1;
+            assert!(repository().join(path).exists(), "{document} names `{path}`, which is not there");
+        }
+    }
+    assert!(named > 20, "only {named} files are named");
+}
+
+/// A machine of its own: a home, a server's directory, and and `vpnpki`, `ssh` and `rsync` in front of the path.
 struct Place {
     root: tempfile::TempDir,
     /// Where commands are typed.
@@ -157,14 +170,13 @@ impl Place {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let vpn = root.path().join("vpn");
-        for dir in
-            ["vpn", "bin", "etc/openvpn", "etc/bash_completion.d", "usr/local/share/man/man1", "media/stick", ".ssh"]
-        {
+        for dir in ["vpn", "bin", "etc/openvpn", "etc/bash_completion.d", "usr/local/share/man/man1", ".ssh"] {
             fs::create_dir_all(root.path().join(dir)).expect("a directory of the machine");
         }
         let place = Self { root, vpn };
         symlink(env!("CARGO_BIN_EXE_vpnpki"), place.root.path().join("bin/vpnpki")).expect("vpnpki on the path");
-        // the other end of `| ssh host '…'` takes everything and says nothing
+        // the other end of `| ssh host '…'` takes everything and says nothing; so does that of `rsync FILE host:`
+        place.file("bin/rsync", "#!/bin/sh\nexec cat \"$1\" >/dev/null\n", 0o755);
         place.file("bin/ssh", "#!/bin/sh\nexec cat >/dev/null\n", 0o755);
         place.file("passphrase", "correct horse battery staple\n", 0o600);
         let key = fs::read_to_string(repository().join("src/vault/fixtures/ed25519.pub")).expect("a public SSH key");
@@ -206,7 +218,7 @@ impl Place {
         let root = self.root.path().canonicalize().expect("a path without links");
         let root = root.to_str().expect("a path that is text");
         let mut typed = command.to_owned();
-        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/usr/local/share/man", "/media/stick"] {
+        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/usr/local/share/man"] {
             typed = typed.replace(absolute, &format!("{root}{absolute}"));
         }
         let path = format!("{root}/bin:{}", std::env::var("PATH").expect("a path"));
@@ -252,17 +264,14 @@ enum Part<'a> {
 fn parts(readme: &str) -> Vec<Part<'_>> {
     let (mut parts, mut rest) = (Vec::new(), readme);
     while let Some((line, after)) = rest.split_once('\n') {
-        rest = match line.strip_prefix("```") {
-            Some(language) => {
-                let (text, after) = after.split_once("```\n").expect("every block has an end");
-                parts.push(Part::Block { language, text });
-                after
-            }
-            None => {
-                parts.push(Part::Prose(line));
-                after
-            }
-        };
+        if let Some(language) = line.strip_prefix("```") {
+            let (text, after) = after.split_once("```\n").expect("every block has an end");
+            parts.push(Part::Block { language, text });
+            rest = after;
+        } else {
+            parts.push(Part::Prose(line));
+            rest = after;
+        }
     }
     parts
 }
@@ -308,20 +317,17 @@ fn redacted_line(line: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let starts = !before.is_some_and(|c: char| c.is_ascii_alphanumeric());
         let found = if starts { token(rest, &out) } else { None };
-        match found {
-            Some((length, word)) => {
-                if word == "SERIAL" {
-                    hide_days_column(&mut out);
-                }
-                out.push_str(word);
-                rest = &rest[length..];
-                before = Some('x');
+        if let Some((length, word)) = found {
+            if word == "SERIAL" {
+                hide_days_column(&mut out);
             }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-                before = Some(first);
-            }
+            out.push_str(word);
+            rest = &rest[length..];
+            before = Some('x');
+        } else {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+            before = Some(first);
         }
     }
     out
@@ -359,6 +365,15 @@ fn hide_days_column(out: &mut String) {
     if number.len() < row.len() && number.ends_with(' ') {
         *out = format!("{} N  ", number.trim_end());
     }
+}
+
+/// A file or directory of this repository, as against one of an authority or a command with its arguments.
+fn is_path_of_ours(word: &str) -> bool {
+    let roots = ["src", "tests", "templates", "benches", ".ci", ".cargo"];
+    let files = ["Cargo.toml", "clippy.toml", "deny.toml", "rustfmt.toml", "rust-toolchain.toml"];
+    let path = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+    let below = word.split_once('/').is_some_and(|(root, rest)| roots.contains(&root) && rest.contains(|c| c != '/'));
+    path && (below || files.contains(&word))
 }
 
 fn readme() -> String {
