@@ -320,7 +320,7 @@ proptest! {
     fn no_row_panics(place_of in 0..COLUMNS.len(), number in any::<i64>(), bytes in prop::collection::vec(any::<u8>(), 0..24)) {
         let place = place();
         issue(&place, "client1", 1);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let (table, column) = COLUMNS[place_of];
         for value in [number.to_string(), format!("x'{hex}'"), format!("CAST(x'{hex}' AS TEXT)"), "NULL".to_owned()] {
             alter(place.dir.path(), &format!("UPDATE {table} SET {column} = {value}"));
