@@ -81,10 +81,12 @@ fn something_due_is_3() {
     site.refuses("status", 3, "no server knows the CRL");
     let site = Site::published("--issue client1");
     site.run("status").exits(0);
-    site.run("issue client2 --days 2 --no-export").succeeds();
-    site.refuses("status", 3, "client client2 ends on");
-    let site = Site::published("--ca-days 20");
-    site.refuses("status", 3, "the CA ends on");
+    site.sh("mv server away").succeeds();
+    site.refuses("status", 3, "does NOT have it");
+    // a server that knows no list and is not meant to
+    let site = Site::made("--issue client1");
+    site.write("pki/vpnpki.toml", &(site.text("pki/vpnpki.toml") + "[publish]\nmode = \"manual\"\n"));
+    site.run("status").exits(0);
 }
 
 #[test]
@@ -125,7 +127,8 @@ fn every_error_says_error_first_and_nothing_on_standard_output() {
         let outcome = site.run(line);
         assert!(outcome.stderr.starts_with("error: ") && outcome.stdout.is_empty(), "{outcome}");
         let quiet = Outcome::of(site.vpnpki(line).arg("--quiet"));
-        assert_eq!(quiet.stderr, outcome.stderr, "`--quiet` keeps no error back");
+        let first = outcome.stderr.lines().next().expect("an error");
+        assert!(quiet.stderr.starts_with(first), "`--quiet` keeps no error back\n{quiet}");
     }
 }
 

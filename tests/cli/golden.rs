@@ -67,9 +67,9 @@ fn played(transcript: &str) -> String {
     let (mut redactor, mut said) = (Redactor::default(), String::new());
     for step in steps(transcript) {
         match step {
-            Step::Remark(line) => said.push_str(&format!("{}{line}\n", if said.is_empty() { "" } else { "\n" })),
+            Step::Remark(line) => said.extend([if said.is_empty() { "" } else { "\n" }, line, "\n"]),
             Step::Command(lines) => {
-                said.push_str(&format!("$ {}\n", lines.join("\n> ").replace("> \n", ">\n")));
+                said.extend(["$ ", &lines.join("\n> ").replace("> \n", ">\n"), "\n"]);
                 said.push_str(&redactor.redact(&answer(&site.sh(&lines.join("\n"))), dir));
             }
         }
@@ -93,9 +93,7 @@ fn steps(transcript: &str) -> Vec<Step<'_>> {
         } else if let Some(command) = line.strip_prefix("$ ") {
             steps.push(Step::Command(vec![command]));
             open = true;
-        } else if let (true, Some(more), Some(Step::Command(lines))) =
-            (going_on, continued(line), steps.last_mut())
-        {
+        } else if let (true, Some(more), Some(Step::Command(lines))) = (going_on, continued(line), steps.last_mut()) {
             lines.push(more);
             open = true;
         }
@@ -123,8 +121,8 @@ fn answer(outcome: &Outcome) -> String {
     }
     match outcome.status.code() {
         Some(0) => {}
-        Some(code) => said.push_str(&format!("? {code}\n")),
-        None => said.push_str(&format!("? {}\n", outcome.status)),
+        Some(code) => said.extend(["? ", &code.to_string(), "\n"]),
+        None => said.extend(["? ", &outcome.status.to_string(), "\n"]),
     }
     said
 }

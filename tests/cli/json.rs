@@ -119,7 +119,9 @@ fn several_servers_that_were_not_reached_are_one_error() {
 #[test]
 fn json_lines_are_one_object_a_row() {
     let site = Site::made("--issue client1 client2");
-    for (line, rows) in [("list --jsonl", 3), ("list --history --jsonl", 3), ("log --jsonl", 1), ("crl show --jsonl", 0)] {
+    for (line, rows) in
+        [("list --jsonl", 3), ("list --history --jsonl", 3), ("log --jsonl", 1), ("crl show --jsonl", 0)]
+    {
         let outcome = site.run(line).succeeds();
         let objects: Vec<Value> = outcome
             .stdout

@@ -70,8 +70,10 @@ fn no_name_of_the_corpus_is_issued_and_nothing_is_created() {
 fn no_name_of_the_corpus_becomes_part_of_a_new_authority() {
     let site = Site::empty();
     for (name, why) in CORPUS {
-        let mut command = site.vpnpki("init --remote vpn.example.com --no-passphrase --issue");
-        site.leaves(command.arg(format!("--server-name={name}")).arg("client1"), 2, why);
+        for option in ["--server-name", "--issue"] {
+            let mut command = site.vpnpki("init --remote vpn.example.com --no-passphrase");
+            site.leaves(command.arg(format!("{option}={name}")), 2, why);
+        }
     }
 }
 

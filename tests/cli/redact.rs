@@ -89,7 +89,7 @@ fn without_pem(text: &str) -> String {
         let (label, _) = block.split_once("-----").unwrap_or((block, ""));
         let end = format!("-----END {label}-----");
         kept.push_str(before);
-        kept.push_str(&format!("<{label}>"));
+        kept.extend(["<", label, ">"]);
         rest = block.split_once(&end).map_or("", |(_, after)| after);
     }
     kept + rest

@@ -32,9 +32,7 @@ fn without_a_target_it_is_recorded_and_1_and_the_hints_work_when_typed() {
     let commands: Vec<&str> = hint.split('`').skip(1).step_by(2).collect();
     assert_eq!(commands.len(), 2, "{hint}");
     site.sh("cp -r server running").succeeds();
-    for (command, real, dir) in
-        [(commands[0], "/etc/openvpn/server", "live"), (commands[1], "DIR", "running")]
-    {
+    for (command, real, dir) in [(commands[0], "/etc/openvpn/server", "live"), (commands[1], "DIR", "running")] {
         assert!(command.starts_with("vpnpki ") && command.contains(real), "{command}");
         site.sh(&command.replace(real, dir)).succeeds();
         assert_eq!(published(&site, &format!("{dir}/crl.pem")).1, serials(&site, &["client1"]), "{command}");
@@ -83,7 +81,10 @@ fn a_directory_made_by_export_is_told() {
 
 #[test]
 fn directories_in_the_settings_are_told() {
-    for form in ["[[publish]]\ndir = \"../server\"\n[[publish]]\ndir = \"$DIR/copy\"\n", "[publish]\ndirs = [\"../server\", \"$DIR/copy\"]\n"] {
+    for form in [
+        "[[publish]]\ndir = \"../server\"\n[[publish]]\ndir = \"$DIR/copy\"\n",
+        "[publish]\ndirs = [\"../server\", \"$DIR/copy\"]\n",
+    ] {
         let site = Site::made("--issue client1");
         site.sh("cp -r server copy").succeeds();
         let settings = site.text("pki/vpnpki.toml") + &form.replace("$DIR", site.dir().to_str().expect("a plain path"));
@@ -100,8 +101,10 @@ fn directories_in_the_settings_are_told() {
 fn a_relative_directory_is_meant_from_where_it_was_typed() {
     let site = Site::empty();
     fs::create_dir(site.path("below")).expect("a directory");
-    site.sh("cd below && vpnpki --pki ../pki init --remote vpn.example.com --issue client1 --publish live --no-passphrase")
-        .succeeds();
+    site.sh(
+        "cd below && vpnpki --pki ../pki init --remote vpn.example.com --issue client1 --publish live --no-passphrase",
+    )
+    .succeeds();
     site.run("revoke client1").succeeds();
     assert_eq!(published(&site, "below/live/crl.pem").1, serials(&site, &["client1"]));
 }

@@ -6,6 +6,7 @@ use std::fs;
 use crate::{
     common::Outcome,
     keyholders::{self, IDENTITY},
+    revocation::published,
     site::Site,
 };
 
@@ -33,19 +34,23 @@ fn a_typing_error_in_a_route_refuses_issue_and_not_revoke() {
 #[test]
 fn a_revocation_needs_no_settings_that_can_be_read() {
     let site = Site::published("--issue client1 client2 client3");
+    // what cannot be read may have named a directory: that is said, after all that are known were reached
     site.write("pki/vpnpki.toml", "this is [no TOML\n");
-    site.run("revoke client1").exits(0).says("no TOML");
+    site.run("revoke client1").exits(1).says("no TOML").says("perhaps a server was not reached");
+    assert_eq!(published(&site, "server/crl.pem").1.len(), 1);
     fs::remove_file(site.path("pki/vpnpki.toml")).expect("a file");
     site.run("revoke client2").exits(0).says("the settings were not read");
     fs::write(site.path("pki/vpnpki.toml"), b"\xff\xfe").expect("a file");
-    site.run("revoke client3").exits(0);
+    site.run("revoke client3").exits(1);
+    assert_eq!(published(&site, "server/crl.pem").1.len(), 3);
     assert_eq!(site.run("list -q --status revoked").stdout, "client1\nclient2\nclient3\n");
 }
 
 #[test]
 fn every_fault_is_told_at_once_with_its_line() {
     let site = Site::new();
-    let bad = "[client]\nremotes = []\ntun-mtu = 1\n\n[server]\nprot = \"udp\"\n[network]\nroutes = [\"x\"]\n[colour]\n";
+    let bad =
+        "[client]\nremotes = []\ntun-mtu = 1\n\n[server]\nprot = \"udp\"\n[network]\nroutes = [\"x\"]\n[colour]\n";
     site.write("pki/vpnpki.toml", bad);
     let outcome = site.refuses("issue client2", 1, "vpnpki.toml:");
     let lines: Vec<&str> = outcome.stderr.lines().collect();
@@ -96,9 +101,7 @@ fn changed_settings_make_new_bundles_without_issuing() {
     site.run("export --all --force").succeeds();
     let after = site.text("client1.ovpn");
     assert_eq!(certificate(&before), certificate(&after));
-    for line in
-        ["remote new.example.com 443", "remote 2001:db8::7 443", "float", "tun-mtu 1400", "mssfix 1300"]
-    {
+    for line in ["remote new.example.com 443", "remote 2001:db8::7 443", "float", "tun-mtu 1400", "mssfix 1300"] {
         assert!(after.lines().any(|found| found.starts_with(line)), "`{line}` is missing\n{after}");
     }
     let server = site.text("server/server.conf");

@@ -47,7 +47,7 @@ impl Person {
         while !self.seen.ends_with(text) {
             match self.shown.recv_timeout(Duration::from_secs(60)) {
                 Ok(byte) => self.seen.push(char::from(byte)),
-                Err(_) => panic!("`{text}` was not shown, but\n{}", self.seen),
+                Err(error) => panic!("`{text}` was not shown ({error}), but\n{}", self.seen),
             }
         }
     }
