@@ -217,4 +217,4 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki crl publish
   vpnpki crl publish --add /etc/openvpn/server
-  vpnpki crl publish -o - | ssh vpn2 'cat > crl.new && mv crl.new /etc/openvpn/server/crl.pem'";
+  vpnpki crl publish -o crl.pem && rsync crl.pem vpn2:/etc/openvpn/server/";

@@ -320,4 +320,4 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki init --remote vpn.example.com --issue client1
   vpnpki init --remote vpn.example.com:443/tcp --route 172.16.0.0/16 --publish /etc/openvpn/server
-  vpnpki init --remote 203.0.113.7 --recipient \"$(cat ~/.ssh/id_ed25519.pub)\" --recovery /media/stick/vpnpki.key";
+  vpnpki init --remote 203.0.113.7 --recipient \"$(cat ~/.ssh/id_ed25519.pub)\" --recovery vpn.key";
