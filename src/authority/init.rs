@@ -136,7 +136,9 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     let recovery = recovery.transpose()?;
     let made = Making { request, actor: &actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
     if request.dry_run {
-        return Ok(made.outcome);
+        let mut outcome = made.outcome;
+        issue::forget_serials(&mut outcome.issued);
+        return Ok(outcome);
     }
     if request.initial.is_some() {
         files::stage(&nursery.path().join(SETTINGS), text.as_bytes(), Visibility::Public, Overwrite::Refuse, None)?

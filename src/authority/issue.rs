@@ -67,8 +67,9 @@ pub struct IssuedCertificate {
     pub name: Name,
     /// What for.
     pub role: Role,
-    /// Its serial.
-    pub serial: Serial,
+    /// Its serial; none where nothing was issued (`--dry-run`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
     /// Its key.
     pub algorithm: String,
     /// First and last second.
@@ -152,6 +153,7 @@ impl Authority {
         }
         drop(issuer_key);
         if request.dry_run {
+            forget_serials(&mut outcome.issued);
             return Ok(());
         }
         self.commit(writing, "issue", events, false, Some(unlocked))?;
@@ -187,6 +189,13 @@ impl Authority {
             }
             Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
         }
+    }
+}
+
+/// A serial that was only tried belongs to nobody.
+pub(super) fn forget_serials(tried: &mut [IssuedCertificate]) {
+    for leaf in tried {
+        leaf.serial = None;
     }
 }
 
@@ -329,7 +338,7 @@ impl Plan {
         IssuedCertificate {
             name: self.profile.name.clone(),
             role: self.profile.role,
-            serial: self.profile.serial,
+            serial: Some(self.profile.serial),
             algorithm: self.algorithm.to_string(),
             validity: self.profile.validity,
             formerly: self.former.clone(),

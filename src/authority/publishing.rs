@@ -65,7 +65,9 @@ pub enum TargetState {
     Behind,
     /// A newer one is there: the store was put back.
     Newer,
-    /// The server there could not read it, or it could not be written.
+    /// The newest CRL is there, but the server could not read it.
+    Unreadable,
+    /// It could not be written, or no server would look at it.
     Failed,
 }
 
@@ -110,7 +112,7 @@ impl Reached {
             Unreadable::Shut { mend, .. } => Some(mend.clone()),
             Unreadable::File(_) => None,
         };
-        Self { mend, ..Self::failed(dir, Some(file), why.to_string()) }
+        Self { mend, problem: Some(why.to_string()), ..Self::of(dir, Some(file), TargetState::Unreadable) }
     }
 
     fn newer(dir: &Path, file: &Path, number: u64) -> Self {

@@ -1,7 +1,10 @@
 //! `vpnpki init`.
 //! Turns options into the first settings and unlockers; what an authority is made of is not known here.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use ipnet::Ipv4Net;
@@ -23,7 +26,7 @@ use crate::{
     openvpn::DhChoice,
     pki::Algorithm,
     secret::Secret,
-    settings::{ControlChannel, Initial, Remote},
+    settings::{ControlChannel, Fault, Faults, Initial, Remote},
     vault::{Recipient, Unlocker},
 };
 
@@ -117,10 +120,10 @@ impl Arguments {
             recovery,
             dry_run: self.dry_run,
         };
-        let mut made = init::init(&request, session.actor()).map_err(|error| existing_target(error, &request))?;
+        let mut made = init::init(&request, session.actor()).map_err(|error| explained(error, &request))?;
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
-        session.report(&Made { made, dry_run: self.dry_run })
+        session.report(&Made { outcome: made, dry_run: self.dry_run, program: session.program() })
     }
 
     fn refuse_or_leave(&self, session: &Session, dir: PathBuf) -> Result<Exit, Failure> {
@@ -217,9 +220,32 @@ struct Unlocking {
     warnings: Vec<String>,
 }
 
+/// What was typed, where the error speaks of files that are not there yet.
+fn explained(error: AuthorityError, request: &InitRequest) -> Failure {
+    match &error {
+        AuthorityError::Settings(faults) if request.initial.is_some() => Failure::usage(as_options(faults)),
+        AuthorityError::File(FileError::Exists { path }) => existing_target(&path.clone(), error, request),
+        _ => error.into(),
+    }
+}
+
+/// Faults in the settings that options would have made.
+fn as_options(faults: &Faults) -> String {
+    let named = |fault: &Fault| {
+        let option = match fault.field.as_str() {
+            "client.remotes" => "--remote",
+            "network.pool" => "--pool",
+            "network.routes" => "--route",
+            "network.dns" => "--dns",
+            other => other,
+        };
+        format!("`{option}`: {}", fault.what)
+    };
+    faults.faults.iter().map(named).collect::<Vec<_>>().join("; ")
+}
+
 /// A file in the way of a bundle: `init` has no `--force`, since what lies there may be another authority's.
-fn existing_target(error: AuthorityError, request: &InitRequest) -> Failure {
-    let AuthorityError::File(FileError::Exists { path }) = &error else { return error.into() };
+fn existing_target(path: &Path, error: AuthorityError, request: &InitRequest) -> Failure {
     let hint = if request.recovery.as_ref().is_some_and(|(file, _)| path.ends_with(file)) {
         "`--recovery FILE` names a file that is made, not one that is there"
     } else if request.publish.is_some() {
@@ -244,20 +270,23 @@ fn no_unlocker(error: Failure) -> Failure {
 #[derive(Serialize)]
 struct Made {
     #[serde(flatten)]
-    made: Initialised,
+    outcome: Initialised,
     dry_run: bool,
+    /// How the commands that come next begin.
+    #[serde(skip)]
+    program: String,
 }
 
 impl Report for Made {
     const COMMAND: &'static str = "init";
 
     fn warnings(&self) -> &[String] {
-        &self.made.warnings
+        &self.outcome.warnings
     }
 
     fn failures(&self) -> Vec<Failure> {
-        let mut failures = undelivered(&self.made.delivery, "issued");
-        if let Some(problem) = &self.made.recovery_problem {
+        let mut failures = undelivered(&self.outcome.delivery, "issued");
+        if let Some(problem) = &self.outcome.recovery_problem {
             let message =
                 format!("the authority is made, but the recovery identity could not be put in place: {problem}");
             failures.push(Failure::refused(message).hint("keep the other way into the vault safe; without a bundle in use, remove the authority and `init` again"));
@@ -268,7 +297,7 @@ impl Report for Made {
 
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Initialised { dir, ca, crl, issued, dh, delivery, target, .. } = &self.made;
+        let Initialised { dir, ca, crl, issued, dh, delivery, target, .. } = &self.outcome;
         let verb = if self.dry_run { "would make" } else { "made" };
         writeln!(f, "{verb} an authority in {}", files::shown(dir))?;
         writeln!(f, "  CA      {} ({}) until {}", ca.name, ca.algorithm, ca.validity.not_after().date())?;
@@ -284,19 +313,20 @@ impl fmt::Display for Made {
         if self.dry_run {
             return Ok(());
         }
-        if let Some(path) = &self.made.recovery {
+        if let Some(path) = &self.outcome.recovery {
             writeln!(f, "the recovery identity is in {}; take it away from this machine", files::shown(path))?;
         }
+        let program = &self.program;
         writeln!(f, "next")?;
         if target.is_none() {
             // the server comes first, and there always is one
             let server = issued.first().map_or_else(String::new, |server| server.name.to_string());
-            let command = format!("vpnpki export {server} --publish -o /etc/openvpn/server");
+            let command = format!("{program} export {server} --publish -o /etc/openvpn/server");
             writeln!(f, "  {command:<55} # on the VPN server: later CRLs go there")?;
         }
         writeln!(f, "  systemctl enable --now openvpn-server@server")?;
-        writeln!(f, "  vpnpki issue laptop-7                                   # one more client")?;
-        writeln!(f, "  vpnpki revoke laptop-7                                  # and no more")
+        writeln!(f, "  {:<55} # one more client", format!("{program} issue laptop-7"))?;
+        writeln!(f, "  {:<55} # and no more", format!("{program} revoke laptop-7"))
     }
 }
 

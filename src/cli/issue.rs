@@ -133,7 +133,8 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "would issue" } else { "issued" };
         for leaf in &self.issued.issued {
-            writeln!(f, "{verb} {} until {} serial:{}", leaf.name, leaf.validity.not_after().date(), leaf.serial)?;
+            let serial = leaf.serial.map_or_else(String::new, |serial| format!(" serial:{serial}"));
+            writeln!(f, "{verb} {} until {}{serial}", leaf.name, leaf.validity.not_after().date())?;
             if let Some(former) = &leaf.formerly {
                 writeln!(f, "  the name had serial:{}, {}", former.serial, former.since)?;
             }

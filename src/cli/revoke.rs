@@ -132,6 +132,9 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
         match target.state {
             TargetState::Published => writeln!(f, "published CRL {} to {file}", published.number)?,
             TargetState::Current => writeln!(f, "CRL {} is in {file}", published.number)?,
+            TargetState::Unreadable => {
+                writeln!(f, "CRL {} is in {file}, where its server cannot read it", published.number)?;
+            }
             TargetState::Behind | TargetState::Newer | TargetState::Failed => writeln!(f, "NOT in {file}")?,
         }
     }

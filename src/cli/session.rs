@@ -43,12 +43,18 @@ impl Session {
         self.global.quiet
     }
 
+    /// How commands that are printed begin, so that they work as they are typed.
+    pub fn program(&self) -> String {
+        self.global
+            .pki
+            .as_ref()
+            .map_or_else(|| "vpnpki".to_owned(), |dir| format!("vpnpki --pki {}", files::quoted(dir)))
+    }
+
     /// Says what went wrong. A hint works as it is typed, so it names the directory that was named.
     pub fn fail(&self, mut failure: Failure, command: &str) -> Exit {
-        if let Some(dir) = &self.global.pki {
-            let named = format!("`vpnpki --pki {} ", files::quoted(dir));
-            failure.hints = failure.hints.iter().map(|hint| hint.replace("`vpnpki ", &named)).collect();
-        }
+        let named = format!("`{} ", self.program());
+        failure.hints = failure.hints.iter().map(|hint| hint.replace("`vpnpki ", &named)).collect();
         failure.print(command, self.json())
     }
 
