@@ -43,6 +43,7 @@ pub struct Cli {
 /// What holds for every command.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct Global {
     /// The PKI directory [default: ./pki, or $VPNPKI_DIR]
     #[arg(long, global = true, value_name = "DIR")]
@@ -135,7 +136,7 @@ impl Command {
             Self::Revoke(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
-            Self::Status(arguments) => arguments.run(session),
+            Self::Status(_) => status::Arguments::run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),

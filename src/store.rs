@@ -17,7 +17,7 @@ use crate::{
 
 mod sqlite;
 
-/// A store of one authority.
+/// A store of one authority. One snapshot or writer lives at a time; asking for a second is an error.
 pub trait Store {
     /// One consistent view; nothing that others write changes it.
     fn snapshot(&self) -> Result<Box<dyn View + '_>, StoreError>;
@@ -95,6 +95,9 @@ pub trait Writing: View {
     fn commit(self: Box<Self>, draft: Draft<'_>) -> Result<Head, CommitError>;
 }
 
+/// A MAC over an entry's hash.
+pub type Mac<'a> = dyn Fn(&[u8]) -> [u8; 32] + 'a;
+
 /// What the ledger entry says; the store adds its place, the hash before it and the digests of what changed.
 pub struct Draft<'a> {
     /// Random, unique.
@@ -110,7 +113,7 @@ pub struct Draft<'a> {
     /// That a mismatch is known.
     pub suspect: bool,
     /// The vault's MAC over the entry's hash; none while it is closed.
-    pub mac: Option<&'a dyn Fn(&[u8]) -> [u8; 32]>,
+    pub mac: Option<&'a Mac<'a>>,
 }
 
 /// Which ledger entries are visited.
@@ -238,3 +241,6 @@ pub fn committed_digest(view: &dyn View, fact: &Change) -> Result<Option<Digest>
     let key = fact.key();
     Ok(entry.changed.iter().rev().find(|(changed, _)| *changed == key).and_then(|(_, digest)| *digest))
 }
+
+#[cfg(test)]
+mod tests;

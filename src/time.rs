@@ -31,11 +31,13 @@ impl Time {
     }
 
     /// Later by so many seconds (earlier when negative), held inside what X.509 can say.
+    #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {
         Self::from_unix(self.0.saturating_add(seconds))
     }
 
     /// Later by so many days of 86,400 seconds (earlier when negative).
+    #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         self.plus_seconds(days.saturating_mul(DAY))
     }

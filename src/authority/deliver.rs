@@ -9,6 +9,7 @@ use crate::{
     authority::AuthorityError,
     bundle::{self, ClientMaterial, Format, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
+    inventory::Role,
     name::Name,
     secret::Secret,
     settings::Settings,
@@ -78,6 +79,28 @@ pub(super) struct Workshop {
     pub owner: Option<Owner>,
 }
 
+/// What all bundles of an act hold.
+pub(super) struct Shared {
+    pub ca_pem: String,
+    pub control_key: Secret,
+    /// Only where a server is among the peers, since a CRL may be large.
+    pub server: Option<ServerShare>,
+}
+
+/// What only servers' bundles hold.
+pub(super) struct ServerShare {
+    pub dh_pem: Option<String>,
+    pub crl_pem: String,
+}
+
+/// What is a peer's own.
+pub(super) struct Own {
+    pub name: Name,
+    pub role: Role,
+    pub certificate_pem: String,
+    pub key_pem: Secret,
+}
+
 /// One bundle, durable and without a name.
 pub(super) struct StagedBundle {
     name: Name,
@@ -92,24 +115,44 @@ enum Content {
 }
 
 impl Workshop {
-    /// Stages a client's bundle; none when it goes nowhere.
-    pub fn stage_client(
+    /// Stages a peer's bundle; none when it goes nowhere.
+    pub fn stage(&self, shared: &Shared, own: Own, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
+        if outputs.destination == Destination::Nowhere {
+            return Ok(None);
+        }
+        let control_key = Secret::new(shared.control_key.expose().to_vec());
+        let ca_pem = shared.ca_pem.clone();
+        match (own.role, &shared.server) {
+            (Role::Client, _) => {
+                let Own { name, certificate_pem, key_pem, .. } = own;
+                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key }, outputs)
+            }
+            (Role::Server, None) => Err(AuthorityError::NoCrl),
+            (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
+                let Own { name, certificate_pem, key_pem, .. } = own;
+                let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
+                let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
+                self.stage_server(&name, &material, outputs)
+            }
+        }
+    }
+
+    fn stage_client(
         &self,
         material: &ClientMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let format = outputs.format.unwrap_or(Format::Ovpn);
         let stem = bundle::file_stem(&self.settings, &material.name);
-        let content = match format {
+        let made = match format {
             Format::Ovpn => Made::File(bundle::client_ovpn(&self.settings, &self.templates, material)?),
             Format::Zip => Made::File(bundle::zip(&bundle::client_parts(&self.settings, &self.templates, material)?)?),
             Format::Dir => Made::Parts(bundle::client_parts(&self.settings, &self.templates, material)?),
         };
-        self.stage(&material.name, &stem, format, content, outputs)
+        self.stage_made(&material.name, &stem, format, made, outputs)
     }
 
-    /// Stages a server's bundle; none when it goes nowhere.
-    pub fn stage_server(
+    fn stage_server(
         &self,
         name: &Name,
         material: &ServerMaterial,
@@ -117,17 +160,17 @@ impl Workshop {
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let format = outputs.format.unwrap_or(Format::Dir);
         let parts = bundle::server_parts(&self.settings, &self.templates, material)?;
-        let content = match format {
-            Format::Dir => Made::Parts(parts),
+        let made = match format {
+            Format::Dir => Made::Parts(server_conf_last(parts)),
             Format::Zip => Made::File(bundle::zip(&parts)?),
             Format::Ovpn => {
                 return Err(AuthorityError::Usage(format!("`{name}` is a server: its bundle is a `dir` or a `zip`")))
             }
         };
-        self.stage(name, name.as_str(), format, content, outputs)
+        self.stage_made(name, name.as_str(), format, made, outputs)
     }
 
-    fn stage(
+    fn stage_made(
         &self,
         name: &Name,
         stem: &str,
@@ -137,7 +180,7 @@ impl Workshop {
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let path = match &outputs.destination {
             Destination::Nowhere => return Ok(None),
-            Destination::Stdout => return made.to_stdout(name).map(Some),
+            Destination::Stdout => return made.into_stdout(name).map(Some),
             Destination::Path(path) => path.clone(),
             Destination::Into(dir) => dir.join(file_name(stem, format)),
         };
@@ -159,7 +202,8 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
             Content::Directory(directory) => {
-                delivery.note(name, path, directory.release().err().map(|e| e.to_string()))
+                let problem = directory.release().err().map(|error| error.to_string());
+                delivery.note(name, path, problem);
             }
             Content::File(file) => {
                 named.push((name, path, file.path()));
@@ -189,6 +233,13 @@ impl Delivery {
         self.undelivered.extend(more.undelivered);
         self.stdout = more.stdout.or(self.stdout.take());
     }
+}
+
+/// A directory that is filled file by file does not start before all of it is there.
+fn server_conf_last(parts: Vec<Part>) -> Vec<Part> {
+    let (conf, mut others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.name == "server.conf");
+    others.extend(conf);
+    others
 }
 
 /// Whether something lies at the place of a bundle already, found before anything is made.
@@ -225,7 +276,7 @@ enum Made {
 }
 
 impl Made {
-    fn to_stdout(self, name: &Name) -> Result<StagedBundle, AuthorityError> {
+    fn into_stdout(self, name: &Name) -> Result<StagedBundle, AuthorityError> {
         match self {
             Self::File(bytes) => {
                 Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) })

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         deliver::{self, Delivery, Destination, Outputs, Workshop},
-        known_peer, since, target, Authority, AuthorityError, Keyholder, Unlocked,
+        known_peer, since, target, Authority, AuthorityError, Keyholder,
     },
     inventory::{Certificate, Change, Peer, Role, Status},
     name::Name,
@@ -67,7 +67,8 @@ impl Authority {
             deliver::refuse_existing(&place(peer, request, &workshop), existing(peer, request))?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
-        self.refuse_mismatch(&*view, &unlocked, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server))?;
         let mut outcome = Exported {
             changed: false,
             delivery: Delivery::default(),
@@ -76,8 +77,8 @@ impl Authority {
         };
         let total = peers.len();
         for (done, batch) in peers.chunks(BATCH).enumerate() {
-            let staged = batch.iter().map(|peer| self.stage_again(&*view, &workshop, &unlocked, peer, request));
-            let staged = staged.collect::<Result<Vec<_>, _>>()?;
+            let stage = |peer| workshop.stage(&shared, unlocked.own(&*view, peer)?, &request.outputs);
+            let staged = batch.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
             if !request.dry_run {
                 outcome.delivery.extend(deliver::release(staged.into_iter().flatten().collect()));
                 outcome.changed = true;
@@ -91,22 +92,6 @@ impl Authority {
             self.publish_quietly(&publishing, &mut outcome.warnings);
         }
         Ok(outcome)
-    }
-
-    fn stage_again(
-        &self,
-        view: &dyn View,
-        workshop: &Workshop,
-        unlocked: &Unlocked,
-        peer: &Peer,
-        request: &ExportRequest,
-    ) -> Result<Option<deliver::StagedBundle>, AuthorityError> {
-        let material = unlocked.material(view, peer)?;
-        let outputs = &request.outputs;
-        match peer.role {
-            Role::Client => workshop.stage_client(&material, outputs),
-            Role::Server => workshop.stage_server(&peer.name, &self.server_material(view, material)?, outputs),
-        }
     }
 
     fn chosen(&self, view: &dyn View, whom: &Whom) -> Result<Vec<Peer>, AuthorityError> {

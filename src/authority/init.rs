@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, Workshop},
+        deliver::{self, Delivery, Destination, Outputs, ServerShare, Shared, Workshop},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
-        settings_text, signing, templates_in, Actor, AuthorityError, Unlocked, SETTINGS,
+        settings_text, signing, templates_in, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
-    bundle::ClientMaterial,
     files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
@@ -21,7 +20,7 @@ use crate::{
     secret::Secret,
     serial::Serial,
     settings::{self, Initial, Settings},
-    store::{self, Draft, Writing},
+    store::{self, Access, Draft, Writing},
     time::{Time, DAY},
     validity::Validity,
     vault::{self, Binding, Unlocker, VaultKeys},
@@ -114,9 +113,9 @@ pub fn has_settings(dir: &Path) -> Result<bool, AuthorityError> {
 }
 
 /// Makes the authority.
-pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, AuthorityError> {
+pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, AuthorityError> {
     let text = match &request.initial {
-        Some(initial) => settings::initial_text(initial)?,
+        Some(initial) => settings::initial_text(initial),
         None => settings_text(&request.dir)?,
     };
     let settings = settings::load(&text, SETTINGS)?;
@@ -135,8 +134,7 @@ pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, Authorit
         files::stage(path, text.expose(), Visibility::Private, Overwrite::Refuse, None).map(|staged| (path, staged))
     });
     let recovery = recovery.transpose()?;
-    let made =
-        Making { request: &request, actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
+    let made = Making { request, actor: &actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
     if request.dry_run {
         return Ok(made.outcome);
     }
@@ -157,6 +155,11 @@ pub fn init(request: InitRequest, actor: &Actor) -> Result<Initialised, Authorit
             Ok(()) => outcome.recovery = Some(path.clone()),
             Err(error) => outcome.recovery_problem = Some(error.to_string()),
         }
+    }
+    if outcome.target.is_some() {
+        // the server there may be one that drops its privileges and could not read what was put there
+        let authority = Authority::open(&request.dir, Access::Write, actor)?;
+        authority.publish_quietly(&authority.publishing().0, &mut outcome.warnings);
     }
     Ok(outcome)
 }
@@ -180,6 +183,13 @@ struct Ca {
     unlocked: Unlocked,
 }
 
+/// A peer to be, with its key.
+struct Leaf {
+    name: Name,
+    role: Role,
+    key: PrivateKey,
+}
+
 impl Making<'_> {
     fn make(&self, dir: &Path) -> Result<Made, AuthorityError> {
         let id = self.id()?;
@@ -191,7 +201,7 @@ impl Making<'_> {
         let mut writing = store.begin(self.actor.patience)?;
         self.record_authority(&mut *writing, &ca, &id, &control_key)?;
         writing.record(&Change::Crl(crl.clone()))?;
-        let mut events = vec![Event::Initialised { ca: ca.unlocked.issuer.common_name().to_owned() }];
+        let mut events = vec![Event::Initialised { ca: ca.unlocked.issuer.common_name() }];
         events.push(Event::CrlSigned {
             number: crl.number,
             validity: crl.validity,
@@ -199,14 +209,16 @@ impl Making<'_> {
             sha256: Digest::of(&crl.der),
         });
         let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
+        let shared = self.shared(&ca.unlocked.issuer, &control_key, &crl.der);
         let mut staged = Vec::new();
-        for (plan, key) in leaves.iter().map(|(plan, key)| (plan, key)) {
-            let (plan, note) = self.plan(plan.clone(), key, &ca.unlocked.issuer)?;
+        for leaf in leaves {
+            let (plan, note) = self.plan(&leaf, &ca.unlocked.issuer)?;
+            let key = &leaf.key;
             outcome.warnings.extend(note);
             let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.unlocked.issuer, &ca.key)?;
             events.push(issue::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
             outcome.issued.push(plan.summary());
-            staged.extend(self.stage(&plan, key, &der, &ca.unlocked.issuer, &control_key, &crl.der)?);
+            staged.extend(self.workshop.stage(&shared, plan.own(key, &der), &self.outputs(leaf.role))?);
         }
         if let Some(dir) = &self.request.publish {
             events.push(self.record_target(&mut *writing, dir, &mut outcome)?);
@@ -227,7 +239,7 @@ impl Making<'_> {
         Ok(Serial::fresh(self.actor.world.random()?))
     }
 
-    /// Two CAs of one name in one file stop an OpenVPN server, hence the date (ssl_openssl.c, tls_ctx_load_ca).
+    /// Two CAs of one name in one file stop an OpenVPN server, hence the date (`ssl_openssl.c`, `tls_ctx_load_ca`).
     fn ca(&self, id: &str) -> Result<Ca, AuthorityError> {
         let key = PrivateKey::generate(self.settings().algorithm)?;
         let host = self.settings().client.remotes.first().map_or("", |remote| remote.host.as_str());
@@ -243,19 +255,16 @@ impl Making<'_> {
     }
 
     /// The server first, then the clients; each with its key.
-    fn leaves(&self) -> Result<Vec<((Name, Role), PrivateKey)>, AuthorityError> {
+    fn leaves(&self) -> Result<Vec<Leaf>, AuthorityError> {
         let server = std::iter::once((self.request.server.clone(), Role::Server));
         let clients = self.request.clients.iter().map(|name| (name.clone(), Role::Client));
-        let with_key = |leaf| Ok((leaf, PrivateKey::generate(self.settings().algorithm)?));
+        let with_key = |(name, role)| Ok(Leaf { name, role, key: PrivateKey::generate(self.settings().algorithm)? });
         server.chain(clients).map(with_key).collect()
     }
 
-    fn plan(
-        &self,
-        (name, role): (Name, Role),
-        key: &PrivateKey,
-        issuer: &IssuerCertificate,
-    ) -> Result<(Plan, Option<String>), AuthorityError> {
+    fn plan(&self, leaf: &Leaf, issuer: &IssuerCertificate) -> Result<(Plan, Option<String>), AuthorityError> {
+        let Leaf { name, role, key } = leaf;
+        let (name, role) = (name.clone(), *role);
         let (validity, note) = leaf_validity(role, None, self.settings(), issuer.validity(), self.now)?;
         let addresses = match role {
             Role::Client => Vec::new(),
@@ -313,33 +322,19 @@ impl Making<'_> {
         Ok(Event::TargetAdded { dir: text })
     }
 
-    fn stage(
-        &self,
-        plan: &Plan,
-        key: &PrivateKey,
-        der: &[u8],
-        issuer: &IssuerCertificate,
-        control_key: &StaticKey,
-        crl: &[u8],
-    ) -> Result<Option<deliver::StagedBundle>, AuthorityError> {
-        let material = ClientMaterial {
-            name: plan.profile.name.clone(),
-            ca_pem: issuer.pem(),
-            certificate_pem: pki::certificate_pem(der),
-            key_pem: key.to_pem(),
-            control_key: control_key.to_pem(),
-        };
+    /// Into the server's own directory when that was named, else beside the others.
+    fn outputs(&self, role: Role) -> Outputs {
         let own = self.request.out.clone().map_or(Destination::Nowhere, Destination::Into);
-        let outputs = |destination| Outputs { format: None, destination, overwrite: Overwrite::Refuse };
-        match plan.profile.role {
-            Role::Client => self.workshop.stage_client(&material, &outputs(own)),
-            Role::Server => {
-                let destination = self.request.publish.clone().map_or(own, Destination::Path);
-                let dh_pem = self.request.dh.pem();
-                let material = issue::server_material(material, dh_pem, crl);
-                self.workshop.stage_server(&plan.profile.name, &material, &outputs(destination))
-            }
-        }
+        let destination = match (role, &self.request.publish) {
+            (Role::Server, Some(dir)) => Destination::Path(dir.clone()),
+            _ => own,
+        };
+        Outputs { format: None, destination, overwrite: Overwrite::Refuse }
+    }
+
+    fn shared(&self, issuer: &IssuerCertificate, control_key: &StaticKey, crl: &[u8]) -> Shared {
+        let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
+        Shared { ca_pem: issuer.pem(), control_key: control_key.to_pem(), server: Some(server) }
     }
 
     fn commit(
@@ -368,7 +363,7 @@ impl Making<'_> {
             changed: false,
             dir: self.request.dir.clone(),
             ca: CaSummary {
-                name: issuer.common_name().to_owned(),
+                name: issuer.common_name(),
                 serial: issuer.serial(),
                 algorithm: ca.key.algorithm().to_string(),
                 validity: issuer.validity(),

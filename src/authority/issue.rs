@@ -5,12 +5,11 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, StagedBundle, Workshop},
+        deliver::{self, Delivery, Destination, Outputs, Own, StagedBundle, Workshop},
         revoke::{rolled_back_to, CrlSummary},
         signing::{self, Newer},
-        since, trust, Authority, AuthorityError, Keyholder, Unlocked,
+        since, Authority, AuthorityError, Keyholder, Unlocked,
     },
-    bundle::{ClientMaterial, ServerMaterial},
     inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
@@ -132,7 +131,7 @@ impl Authority {
         outcome.unchanged.clear();
         let wanted = admit_all(&*writing, request, &workshop.settings, now, &mut outcome.unchanged)?;
         let touched = wanted.iter().filter_map(|admitted| admitted.peer.clone()).map(Change::Peer);
-        self.refuse_mismatch(&*writing, unlocked, touched.collect())?;
+        unlocked.refuse_mismatch(&*writing, touched.collect())?;
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
         let newer = Newer { number: events.iter().map(rolled_back_to).max().unwrap_or(0) };
         if newer.number > 0 {
@@ -141,13 +140,14 @@ impl Authority {
             events.push(event);
         }
         let issuer_key = unlocked.issuer_key(&*writing)?;
+        let shared = unlocked.shared(&*writing, request.role == Role::Server)?;
         let mut staged: Vec<StagedBundle> = Vec::new();
         for (admitted, key) in wanted.into_iter().zip(keys) {
             let plan = admitted.plan(request, &workshop.settings, &unlocked.issuer, now, self.serial()?, &key)?;
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), &unlocked.issuer, &issuer_key)?;
             events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
-            staged.extend(self.stage(&*writing, workshop, unlocked, &plan, &key, &der, &request.outputs)?);
+            staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);
@@ -173,22 +173,6 @@ impl Authority {
         Ok(Workshop { settings, templates, owner: self.owner })
     }
 
-    pub(super) fn refuse_mismatch(
-        &self,
-        view: &dyn View,
-        unlocked: &Unlocked,
-        mut touched: Vec<Change>,
-    ) -> Result<(), AuthorityError> {
-        touched.push(Change::Issuer(view.issuer()?));
-        touched.extend(view.secret(crate::inventory::SecretKind::ControlChannel)?.map(Change::Secret));
-        let problems = trust::check(view, &unlocked.vault, &touched)?;
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(AuthorityError::Mismatch(problems))
-        }
-    }
-
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
     pub(super) fn publish_quietly(&self, publishing: &crate::settings::Publishing, warnings: &mut Vec<String>) {
         if publishing.mode == PublishMode::Manual {
@@ -204,52 +188,6 @@ impl Authority {
             Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
         }
     }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one bundle is made of all of these and nothing else needs them together"
-    )]
-    fn stage(
-        &self,
-        view: &dyn View,
-        workshop: &Workshop,
-        unlocked: &Unlocked,
-        plan: &Plan,
-        key: &PrivateKey,
-        der: &[u8],
-        outputs: &Outputs,
-    ) -> Result<Option<StagedBundle>, AuthorityError> {
-        if outputs.destination == Destination::Nowhere {
-            return Ok(None);
-        }
-        let material = ClientMaterial {
-            name: plan.profile.name.clone(),
-            ca_pem: unlocked.issuer.pem(),
-            certificate_pem: pki::certificate_pem(der),
-            key_pem: key.to_pem(),
-            control_key: unlocked.control_key(view)?,
-        };
-        match plan.profile.role {
-            Role::Client => workshop.stage_client(&material, outputs),
-            Role::Server => workshop.stage_server(&plan.profile.name, &self.server_material(view, material)?, outputs),
-        }
-    }
-
-    /// A server's bundle holds what a client's does, the Diffie-Hellman parameters and the newest CRL.
-    pub(super) fn server_material(
-        &self,
-        view: &dyn View,
-        material: ClientMaterial,
-    ) -> Result<ServerMaterial, AuthorityError> {
-        let (_, crl) = super::publishing::newest(view)?;
-        Ok(server_material(material, view.parameter(DH)?, &crl.der))
-    }
-}
-
-/// A server's bundle holds what a client's does and more.
-pub(super) fn server_material(client: ClientMaterial, dh_pem: Option<String>, crl: &[u8]) -> ServerMaterial {
-    let ClientMaterial { ca_pem, certificate_pem, key_pem, control_key, .. } = client;
-    ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem: pki::crl_pem(crl) }
 }
 
 /// A name that may be issued.
@@ -265,7 +203,6 @@ pub(super) struct Plan {
     pub profile: LeafProfile,
     pub algorithm: Algorithm,
     pub issued: Time,
-    pub issuer: u32,
     pub note: Option<String>,
     former: Option<Former>,
 }
@@ -368,14 +305,24 @@ impl Admitted {
             Role::Server => server_addresses(settings, &request.addresses),
         };
         let profile = LeafProfile { name: self.name, role: request.role, serial, validity, addresses };
-        Ok(Plan { profile, algorithm: key.algorithm(), issued: now, issuer: 1, note, former: self.former })
+        Ok(Plan { profile, algorithm: key.algorithm(), issued: now, note, former: self.former })
     }
 }
 
 impl Plan {
     /// For a peer that never was.
     pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
-        Self { profile, algorithm, issued, issuer: 1, note: None, former: None }
+        Self { profile, algorithm, issued, note: None, former: None }
+    }
+
+    /// The peer's own part of its bundle.
+    pub(super) fn own(&self, key: &PrivateKey, der: &[u8]) -> Own {
+        Own {
+            name: self.profile.name.clone(),
+            role: self.profile.role,
+            certificate_pem: pki::certificate_pem(der),
+            key_pem: key.to_pem(),
+        }
     }
 
     pub(super) fn summary(&self) -> IssuedCertificate {
@@ -448,7 +395,7 @@ pub(super) fn record(
     let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string() };
     writing.record(&Change::Certificate(Certificate {
         serial: *serial,
-        issuer: plan.issuer,
+        issuer: unlocked.number,
         holder: Some(holder),
         validity: *validity,
         issued: plan.issued,

@@ -22,6 +22,8 @@ pub struct Published {
     pub number: u64,
     /// Each target and whether it now has that CRL.
     pub targets: Vec<Reached>,
+    /// Whether the settings name a target that could not be read.
+    pub faulty: bool,
     /// Set when nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
@@ -127,7 +129,7 @@ impl Authority {
         let view = self.view()?;
         let (issuer, crl) = newest(&*view)?;
         let pem = pki::crl_pem(&crl.der);
-        let mut published = Published { number: crl.number, ..Published::default() };
+        let mut published = Published { number: crl.number, faulty: publishing.faulty, ..Published::default() };
         let desk = Desk { issuer: &issuer, crl: &crl, pem: pem.as_bytes(), publishing };
         for dir in self.target_dirs(&*view, publishing)? {
             published.targets.extend(desk.look(&dir).into_iter().map(|found| desk.put(found)));
@@ -212,7 +214,11 @@ impl Desk<'_> {
             let readers = self.readers(&server, file);
             Found { reached: self.stands(dir, file, &readers), readers }
         };
-        server.crls().into_iter().map(found).collect()
+        let unseen = server.blind.iter().map(|(config, why)| {
+            let problem = format!("`{}` will not see it: {why}", files::shown(config));
+            Found { reached: Reached::failed(dir, None, problem), readers: Vec::new() }
+        });
+        server.crls().into_iter().map(found).chain(unseen).collect()
     }
 
     /// The users that the configurations there name, and those that the settings give to the next export.

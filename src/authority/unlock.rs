@@ -2,10 +2,13 @@
 //! Knows nothing of terminals; a [`Keyholder`] brings the passphrase or identity.
 
 use crate::{
-    authority::{Authority, AuthorityError},
-    bundle::ClientMaterial,
+    authority::{
+        deliver::{Own, ServerShare, Shared},
+        issue::DH,
+        publishing, trust, Authority, AuthorityError,
+    },
     files::{self, FileError},
-    inventory::{Peer, SecretKind, Unlocker},
+    inventory::{Change, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
@@ -108,31 +111,42 @@ impl Unlocked {
         }
     }
 
-    /// The control channel's key.
-    pub(super) fn control_key(&self, view: &dyn View) -> Result<Secret, AuthorityError> {
+    /// Refuses to go on over a store that is not what was written; `touched` is what the act relies on.
+    pub(super) fn refuse_mismatch(&self, view: &dyn View, mut touched: Vec<Change>) -> Result<(), AuthorityError> {
+        touched.push(Change::Issuer(view.issuer()?));
+        touched.extend(view.secret(SecretKind::ControlChannel)?.map(Change::Secret));
+        match trust::check(view, &self.vault, &touched)? {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(AuthorityError::Mismatch(problems)),
+        }
+    }
+
+    /// What all bundles of an act hold.
+    pub(super) fn shared(&self, view: &dyn View, servers: bool) -> Result<Shared, AuthorityError> {
         let kind = SecretKind::ControlChannel;
         let secret = view.secret(kind)?.ok_or_else(|| StoreError::Damaged("it holds no ta.key".to_owned()))?;
         let binding = Binding::control_channel_key(&self.authority, None);
-        Ok(self.vault.unseal(&binding, &secret.sealed)?)
+        let server = servers.then(|| server_share(view)).transpose()?;
+        Ok(Shared { ca_pem: self.issuer.pem(), control_key: self.vault.unseal(&binding, &secret.sealed)?, server })
     }
 
-    /// What goes into a peer's bundle.
-    pub(super) fn material(&self, view: &dyn View, peer: &Peer) -> Result<ClientMaterial, AuthorityError> {
+    /// What is a peer's own, the key held against the certificate.
+    pub(super) fn own(&self, view: &dyn View, peer: &Peer) -> Result<Own, AuthorityError> {
         let sealed = view.sealed_key(&peer.current)?.ok_or_else(|| AuthorityError::NoKey(peer.name.clone()))?;
         let binding = Binding::private_key(&self.authority, &peer.name, &peer.current);
-        let key = self.vault.unseal(&binding, &sealed)?;
+        let key_pem = self.vault.unseal(&binding, &sealed)?;
         let der = view.certificate_der(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
-        if PrivateKey::from_pem(key.expose())?.spki() != pki::read_leaf(&der)?.spki {
+        if PrivateKey::from_pem(key_pem.expose())?.spki() != pki::read_leaf(&der)?.spki {
             return Err(AuthorityError::ForeignKey(peer.name.clone()));
         }
-        Ok(ClientMaterial {
-            name: peer.name.clone(),
-            ca_pem: self.issuer.pem(),
-            certificate_pem: pki::certificate_pem(&der),
-            key_pem: key,
-            control_key: self.control_key(view)?,
-        })
+        let certificate_pem = pki::certificate_pem(&der);
+        Ok(Own { name: peer.name.clone(), role: peer.role, certificate_pem, key_pem })
     }
+}
+
+fn server_share(view: &dyn View) -> Result<ServerShare, AuthorityError> {
+    let (_, crl) = publishing::newest(view)?;
+    Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
 }
 
 /// The clear identity of `--no-passphrase`.

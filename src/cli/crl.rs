@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     authority::{publishing::Published, revoke::Revoked, target::Added},
     cli::{
-        report::{Report, Style},
+        report::{self, Report, Style},
         revoke::{unpublished, write_published},
         session::Session,
         Exit, Failure,
@@ -103,7 +103,7 @@ fn write(session: &Session, out: &std::path::Path) -> Result<Exit, Failure> {
         if session.json() {
             return Err(Failure::usage("`-o -` and `--json` both want standard output"));
         }
-        session.deliver(&Secret::from(pem))?;
+        report::deliver(&Secret::from(pem))?;
         return Ok(Exit::Done);
     }
     files::stage(out, pem.as_bytes(), Visibility::Public, Overwrite::Replace, None)?.release()?;

@@ -15,7 +15,7 @@ use crate::{
     bundle::Format,
     cli::{
         outputs::{undelivered, write_bundles, Fill, OutputOptions},
-        report::Report,
+        report::{self, Report},
         session::Session,
         Exit, Failure,
     },
@@ -62,7 +62,7 @@ impl Arguments {
         })?;
         bar.finish_and_clear();
         if let Some(bundle) = exported.delivery.stdout.take() {
-            session.deliver(&bundle)?;
+            report::deliver(&bundle)?;
         }
         if to_stdout {
             exported.warnings.iter().for_each(|warning| session.warn(warning));
@@ -73,13 +73,11 @@ impl Arguments {
 
     /// Whether the one bundle is a directory, so that `-o` names it.
     fn directory(&self, authority: &crate::authority::Authority) -> Result<bool, Failure> {
-        match self.outputs.format() {
-            Some(format) => Ok(format == Format::Dir),
-            None => {
-                let peer = authority.view()?.peer(&self.names[0])?;
-                Ok(peer.is_some_and(|peer| peer.role == crate::inventory::Role::Server))
-            }
+        if let Some(format) = self.outputs.format() {
+            return Ok(format == Format::Dir);
         }
+        let peer = authority.view()?.peer(&self.names[0])?;
+        Ok(peer.is_some_and(|peer| peer.role == crate::inventory::Role::Server))
     }
 }
 

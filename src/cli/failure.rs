@@ -81,6 +81,7 @@ impl Failure {
     }
 
     /// With a command to type next.
+    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self

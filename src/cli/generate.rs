@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    cli::{session::Session, Cli, Exit, Failure},
+    cli::{report, session::Session, Cli, Exit, Failure},
     files::{self, Overwrite, Visibility},
     secret::Secret,
 };
@@ -44,9 +44,9 @@ impl Arguments {
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "vpnpki", &mut script);
-                session.deliver(&Secret::new(script))?;
+                report::deliver(&Secret::new(script))?;
             }
-            Command::Man { out: None } => session.deliver(&Secret::new(page(&Cli::command())?))?,
+            Command::Man { out: None } => report::deliver(&Secret::new(page(&Cli::command())?))?,
             Command::Man { out: Some(dir) } => {
                 for (name, command) in commands() {
                     let path = dir.join(format!("{name}.1"));

@@ -114,11 +114,10 @@ impl Arguments {
             recovery,
             dry_run: self.dry_run,
         };
-        let mut made = init::init(request, &session.actor()).map_err(existing_target)?;
+        let mut made = init::init(&request, session.actor()).map_err(existing_target)?;
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
-        let no_passphrase = self.no_passphrase;
-        session.report(&Made { made, dry_run: self.dry_run, no_passphrase })
+        session.report(&Made { made, dry_run: self.dry_run })
     }
 
     fn refuse_or_leave(&self, session: &Session, dir: PathBuf) -> Result<Exit, Failure> {
@@ -179,6 +178,9 @@ impl Arguments {
             let (unlocker, text) = Unlocker::fresh_key_file();
             unlocking.unlockers.push(unlocker);
             unlocking.key_file = Some(text);
+            unlocking
+                .warnings
+                .push("the CA key is only as safe as `vault.key`, which is in clear (`--no-passphrase`)".to_owned());
             return Ok(unlocking);
         }
         for text in &self.recipient {
@@ -227,8 +229,6 @@ struct Made {
     #[serde(flatten)]
     made: Initialised,
     dry_run: bool,
-    #[serde(skip)]
-    no_passphrase: bool,
 }
 
 impl Report for Made {
@@ -269,9 +269,6 @@ impl fmt::Display for Made {
         }
         if let Some(path) = &self.made.recovery {
             writeln!(f, "the recovery identity is in {}; take it away from this machine", path.display())?;
-        }
-        if self.no_passphrase {
-            writeln!(f, "the CA key is only as safe as {}/vault.key, which is in clear", dir.display())?;
         }
         writeln!(f, "next")?;
         if target.is_none() {

@@ -14,7 +14,7 @@ use crate::{
     bundle::Format,
     cli::{
         outputs::{undelivered, write_bundles, Fill, OutputOptions},
-        report::Report,
+        report::{self, Report},
         session::Session,
         Exit, Failure,
     },
@@ -84,7 +84,7 @@ impl Arguments {
         let mut issued = authority.issue(&request, session)?;
         if let Some(bundle) = issued.delivery.stdout.take() {
             let name = issued.issued[0].name.clone();
-            session.deliver(&bundle).map_err(|failure| Failure {
+            report::deliver(&bundle).map_err(|failure| Failure {
                 message: format!("`{name}` is issued, but {}", failure.message),
                 ..failure.hint(format!("`vpnpki export {name}` makes it again"))
             })?;

@@ -57,17 +57,17 @@ impl Session {
         Ok(failures.first().map_or(report.exit(), |failure| failure.exit))
     }
 
-    /// Writes a result to standard output: a closed pipe means that it did not arrive.
-    pub fn deliver(&self, bytes: &Secret) -> Result<(), Failure> {
-        write_out(bytes.expose()).map_err(|error| Failure::refused(format!("the result was not delivered: {error}")))
-    }
-
     /// Prints rows as they arrive: a table, JSON lines, or one object with them in a list.
     pub fn rows(&self, style: Style, command: &'static str, list: &str) -> Rows {
         let out = io::BufWriter::new(io::stdout().lock());
         let style = if self.json() { Style::Object } else { style };
         Rows { out, style, first: true, opening: opening(command, list), closed: false }
     }
+}
+
+/// Writes a result to standard output: a closed pipe means that it did not arrive.
+pub fn deliver(bytes: &Secret) -> Result<(), Failure> {
+    write_out(bytes.expose()).map_err(|error| Failure::refused(format!("the result was not delivered: {error}")))
 }
 
 /// How rows are printed.

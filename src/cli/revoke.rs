@@ -94,7 +94,11 @@ pub fn unpublished(published: &Published) -> Vec<Failure> {
     if published.skipped.is_some() {
         return Vec::new();
     }
-    published.targets.iter().filter(|target| !target.reached()).map(unreached).collect()
+    let unread = published.faulty.then(|| {
+        Failure::refused("the settings name a directory that could not be read; perhaps a server was not reached")
+            .hint("mend `vpnpki.toml`, then `vpnpki crl publish`")
+    });
+    unread.into_iter().chain(published.targets.iter().filter(|target| !target.reached()).map(unreached)).collect()
 }
 
 fn unreached(target: &Reached) -> Failure {
@@ -172,11 +176,11 @@ impl fmt::Display for Answer {
             return Ok(());
         }
         write_published(f, &self.revoked.published)?;
-        if !self.revoked.revoked.is_empty() {
+        if self.revoked.published.targets.iter().any(Reached::reached) {
             let seconds = self.revoked.live_session_seconds;
             writeln!(
                 f,
-                "new connections are refused at once; a live session ends within {seconds} s (reneg-sec + tran-window)"
+                "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
             )?;
         }
         Ok(())

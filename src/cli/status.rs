@@ -73,7 +73,7 @@ struct Clients {
 }
 
 impl Arguments {
-    pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+    pub fn run(session: &Session) -> Result<Exit, Failure> {
         let authority = session.open(Access::Read)?;
         let (publishing, warnings) = authority.publishing();
         let screen = Screen::of(&authority, &publishing, warnings)?;
@@ -102,7 +102,7 @@ impl Screen {
         let not_after = issuer.validity().not_after();
         Ok(Self {
             dir: authority.dir().to_owned(),
-            ca: Ca { name: issuer.common_name().to_owned(), not_after, days_left: now.days_until(not_after) },
+            ca: Ca { name: issuer.common_name(), not_after, days_left: now.days_until(not_after) },
             servers,
             crl: Crl::of(crl, now),
             targets,

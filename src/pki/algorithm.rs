@@ -13,7 +13,7 @@ use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 /// The kind and size of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Algorithm {
-    /// ECDSA on P-256: the default, read by everything since OpenVPN 2.4.
+    /// ECDSA on P-256: the default, read by everything since `OpenVPN` 2.4.
     P256,
     /// ECDSA on P-384.
     P384,
@@ -23,14 +23,14 @@ pub enum Algorithm {
     Rsa3072,
     /// RSA with 4096 bits.
     Rsa4096,
-    /// Ed25519: refused by mbed TLS builds and OpenVPN Connect.
+    /// Ed25519: refused by mbed TLS builds and `OpenVPN` Connect.
     Ed25519,
 }
 
 /// Why a public key is not certified.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PublicKeyError {
-    /// No SubjectPublicKeyInfo, or one with other parameters than RFC 3279, 5480 and 8410 ask for.
+    /// No `SubjectPublicKeyInfo`, or one with other parameters than RFC 3279, 5480 and 8410 ask for.
     #[error("the public key is none of p256, p384, rsa2048, rsa3072, rsa4096, ed25519")]
     Unknown,
     /// Bits that are no key of the kind they claim to be.
@@ -48,7 +48,7 @@ impl Algorithm {
     /// Every algorithm, the default first.
     pub const ALL: [Self; 6] = [Self::P256, Self::P384, Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::Ed25519];
 
-    /// The algorithm of a SubjectPublicKeyInfo, whose key is checked: a point on its curve, an RSA key of a
+    /// The algorithm of a `SubjectPublicKeyInfo`, whose key is checked: a point on its curve, an RSA key of a
     /// size and exponent that we certify. Nothing else is accepted from a certificate or a request.
     pub fn of(spki: &[u8]) -> Result<Self, PublicKeyError> {
         let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| PublicKeyError::Unknown)?;
@@ -71,7 +71,7 @@ impl Algorithm {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 
-    /// How its keys are named in a SubjectPublicKeyInfo (RFC 3279, 2.3.1; RFC 5480, 2.1.1; RFC 8410, 3).
+    /// How its keys are named in a `SubjectPublicKeyInfo` (RFC 3279, 2.3.1; RFC 5480, 2.1.1; RFC 8410, 3).
     pub(super) fn key_identifier(self) -> AlgorithmIdentifierRef<'static> {
         let (oid, parameters) = match self {
             Self::P256 => (rfc5912::ID_EC_PUBLIC_KEY, Some(AnyRef::from(&rfc5912::SECP_256_R_1))),

@@ -3,7 +3,7 @@
 
 use der::{
     asn1::{Any, AnyRef, BitStringRef, UintRef, Utf8StringRef},
-    Decode, Encode, Sequence,
+    Decode, Encode, Sequence, Tag, Tagged,
 };
 use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use x509_cert::{
@@ -134,7 +134,7 @@ fn may_sign(profile: &LeafProfile, issuer: &IssuerCertificate, key: &PrivateKey)
         .map_err(SignError::Address)
 }
 
-/// TBSCertificate (RFC 5280, 4.1). Names and keys go in as they are encoded, never decoded and encoded again.
+/// `TBSCertificate` (RFC 5280, 4.1). Names and keys go in as they are encoded, never decoded and encoded again.
 #[derive(Sequence)]
 pub(super) struct ToBeSigned<'a> {
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
@@ -162,7 +162,7 @@ impl Dates {
     }
 }
 
-/// SIGNED{} (RFC 5280, appendix A.1): Certificate and CertificateList alike.
+/// SIGNED{} (RFC 5280, appendix A.1): Certificate and `CertificateList` alike.
 #[derive(Sequence)]
 struct Signed<'a> {
     contents: AnyRef<'a>,
@@ -181,6 +181,14 @@ pub(super) fn sign(contents: &[u8], key: &PrivateKey) -> Result<Vec<u8>, SignErr
     Ok(signed.to_der()?)
 }
 
+/// Whether contents, algorithm and signature stand in DER. What is around the signed contents is not signed, and the
+/// second reader takes tags there that OpenSSL refuses. Parameters are NULL, or the SEQUENCE of RSASSA-PSS.
+pub(super) fn framed(der: &[u8]) -> bool {
+    let known = |parameters: AnyRef<'_>| matches!(parameters.tag(), Tag::Null | Tag::Sequence);
+    Signed::from_der(der)
+        .is_ok_and(|signed| signed.algorithm.parameters.is_none_or(known) && signed.signature.as_bytes().is_some())
+}
+
 /// A moment as X.509 writes it.
 pub(super) fn moment(time: Time) -> der::Result<Any> {
     let mut der = Vec::with_capacity(17);
@@ -188,7 +196,7 @@ pub(super) fn moment(time: Time) -> der::Result<Any> {
     Any::from_der(&der)
 }
 
-/// UTCTime through 2049, GeneralizedTime after, whole seconds, `Z` (RFC 5280, 4.1.2.5).
+/// `UTCTime` through 2049, `GeneralizedTime` after, whole seconds, `Z` (RFC 5280, 4.1.2.5).
 pub(super) fn write_moment(der: &mut Vec<u8>, time: Time) {
     // `2027-03-01T10:00:00Z`: the digits are those of both encodings
     let text = time.to_string();
@@ -203,7 +211,7 @@ pub(super) fn write_moment(der: &mut Vec<u8>, time: Time) {
     der.push(b'Z');
 }
 
-/// A name of one CN in UTF8String (RFC 5280, 4.1.2.4).
+/// A name of one CN in `UTF8String` (RFC 5280, 4.1.2.4).
 fn name(common_name: &str) -> der::Result<Vec<u8>> {
     let oid = const_oid::db::rfc4519::CN;
     let value = Any::from(AnyRef::from(Utf8StringRef::new(common_name)?));

@@ -12,6 +12,7 @@ use x509_parser::{
         asn1_rs::{Any, Tag},
         oid, Oid,
     },
+    extensions::X509Extension,
     prelude::FromDer,
     time::ASN1Time,
     x509::{AlgorithmIdentifier, SubjectPublicKeyInfo, X509Version},
@@ -19,7 +20,7 @@ use x509_parser::{
 
 use crate::{
     inventory::Role,
-    pki::{key_id, read, Address, Algorithm, CaProfile, IssuerCertificate, LeafProfile},
+    pki::{certificate::framed, key_id, read, Address, Algorithm, CaProfile, IssuerCertificate, LeafProfile},
     serial::Serial,
     time::Time,
     validity::Validity,
@@ -51,13 +52,13 @@ pub enum Violation {
     /// Other dates than asked for.
     #[error("its dates are not the ones asked for (RFC 5280, 4.1.2.5, 5.1.2.4)")]
     Dates,
-    /// GeneralizedTime before 2050 or UTCTime after.
+    /// `GeneralizedTime` before 2050 or `UTCTime` after.
     #[error("a date is not UTCTime through 2049 and GeneralizedTime after (RFC 5280, 4.1.2.5)")]
     DateForm,
     /// It holds when its issuer does not.
     #[error("it holds when its issuer does not")]
     Outlives,
-    /// Anything but one CN in UTF8String with the text asked for.
+    /// Anything but one CN in `UTF8String` with the text asked for.
     #[error("its subject is not the one name asked for (RFC 5280, 4.1.2.6)")]
     Subject,
     /// Another key, or other octets for it.
@@ -103,7 +104,7 @@ pub enum Violation {
 
 /// Holds a self-signed CA certificate against its profile.
 pub fn authority(der: &[u8], profile: &CaProfile) -> Result<(), Violation> {
-    outline::check(der).map_err(Violation::Encoding)?;
+    check_outline(der)?;
     let certificate = read::certificate(der).map_err(|_| Violation::Unreadable)?;
     let key = certificate.public_key();
     let id = key_id(&key.subject_public_key.data);
@@ -111,7 +112,7 @@ pub fn authority(der: &[u8], profile: &CaProfile) -> Result<(), Violation> {
     check_fields(&certificate, profile.serial, profile.validity, &profile.common_name)?;
     check_issuer(&certificate, certificate.subject().as_raw(), algorithm, key)?;
     check_extensions(
-        &certificate,
+        certificate.extensions(),
         &[
             Expected::new(&AUTHORITY_KEY_ID, false, authority_key_id(&id)),
             Expected::new(&KEY_USAGE, true, vec![3, 2, 1, 0x06]), // keyCertSign, cRLSign
@@ -123,7 +124,7 @@ pub fn authority(der: &[u8], profile: &CaProfile) -> Result<(), Violation> {
 
 /// Holds a leaf certificate against its profile, the key it was asked for and its issuer.
 pub fn leaf(der: &[u8], profile: &LeafProfile, spki: &[u8], issuer: &IssuerCertificate) -> Result<(), Violation> {
-    outline::check(der).map_err(Violation::Encoding)?;
+    check_outline(der)?;
     let certificate = read::certificate(der).map_err(|_| Violation::Unreadable)?;
     let (_, issuer_key) = SubjectPublicKeyInfo::from_der(issuer.spki()).map_err(|_| Violation::Unreadable)?;
     check_fields(&certificate, profile.serial, profile.validity, profile.name.as_str())?;
@@ -138,7 +139,7 @@ pub fn leaf(der: &[u8], profile: &LeafProfile, spki: &[u8], issuer: &IssuerCerti
     }
     let algorithm = Algorithm::of(spki).map_err(|_| Violation::PublicKey)?;
     let id = key_id(&key.subject_public_key.data);
-    check_extensions(&certificate, &leaf_extensions(profile, algorithm, &id, issuer.key_id()))
+    check_extensions(certificate.extensions(), &leaf_extensions(profile, algorithm, &id, issuer.key_id()))
 }
 
 fn leaf_extensions(profile: &LeafProfile, key: Algorithm, id: &[u8], issuer_id: &[u8]) -> Vec<Expected> {
@@ -159,6 +160,12 @@ fn leaf_extensions(profile: &LeafProfile, key: Algorithm, id: &[u8], issuer_id: 
         expected.push(Expected::new(&SUBJECT_ALT_NAME, false, element(0x30, &names)));
     }
     expected
+}
+
+/// What no reader of ours may be lenient about.
+fn check_outline(der: &[u8]) -> Result<(), Violation> {
+    outline::check(der).map_err(Violation::Encoding)?;
+    framed(der).then_some(()).ok_or(Violation::Unreadable)
 }
 
 /// What the profile alone decides.
@@ -198,7 +205,7 @@ fn check_issuer(
     certificate.verify_signature(Some(key)).map_err(|_| Violation::Signature)
 }
 
-/// One CN, UTF8String, nothing that a terminal or a string in C would not survive.
+/// One CN, `UTF8String`, nothing that a terminal or a string in C would not survive.
 fn check_subject(certificate: &X509Certificate<'_>, common_name: &str) -> Result<(), Violation> {
     let attributes: Vec<_> = certificate.subject().iter_attributes().collect();
     let [attribute] = attributes[..] else { return Err(Violation::Subject) };
@@ -214,8 +221,7 @@ fn check_date(found: ASN1Time, asked: Time) -> Result<(), Violation> {
     if found.timestamp() != asked.unix() {
         return Err(Violation::Dates);
     }
-    let through_2049 = asked.unix() < 2_524_608_000;
-    (found.is_utctime() == through_2049).then_some(()).ok_or(Violation::DateForm)
+    (found.is_utctime() == (asked.unix() < YEAR_2050)).then_some(()).ok_or(Violation::DateForm)
 }
 
 fn check_algorithm(found: &AlgorithmIdentifier<'_>, issuer: Algorithm) -> Result<(), Violation> {
@@ -233,12 +239,8 @@ fn check_algorithm(found: &AlgorithmIdentifier<'_>, issuer: Algorithm) -> Result
     (found.algorithm == oid && parameters).then_some(()).ok_or(Violation::Algorithm)
 }
 
-fn check_extensions(certificate: &X509Certificate<'_>, expected: &[Expected]) -> Result<(), Violation> {
-    check_each(certificate.extensions(), expected)
-}
-
 /// Each expected extension once, with its criticality and octets, and no other.
-fn check_each(found: &[x509_parser::extensions::X509Extension<'_>], expected: &[Expected]) -> Result<(), Violation> {
+fn check_extensions(found: &[X509Extension<'_>], expected: &[Expected]) -> Result<(), Violation> {
     for Expected { kind, critical, value } in expected {
         let mut same = found.iter().filter(|extension| extension.oid == kind.oid);
         let (Some(extension), None) = (same.next(), same.next()) else { return Err(Violation::Missing(kind.name)) };
@@ -290,7 +292,7 @@ fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     match significant {
         [] => der.push(0),
         [short @ ..=0x7f] => der.push(*short),
-        // a usize has 8 octets at most
+        // a usize has at most 8 octets
         long => {
             der.push(0x80 | u8::try_from(long.len()).unwrap_or(u8::MAX));
             der.extend(long);
@@ -308,6 +310,8 @@ static BASIC_CONSTRAINTS: Kind = Kind { oid: oid!(2.5.29 .19), name: "basic cons
 static SUBJECT_ALT_NAME: Kind = Kind { oid: oid!(2.5.29 .17), name: "subject alternative name" };
 static CRL_NUMBER: Kind = Kind { oid: oid!(2.5.29 .20), name: "CRL number" };
 
+/// 2050-01-01T00:00:00Z.
+const YEAR_2050: i64 = 2_524_608_000;
 /// 1.3.6.1.5.5.7.3.1 and .2 (RFC 5280, 4.2.1.12).
 const SERVER_AUTH: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 1];
 const CLIENT_AUTH: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 2];

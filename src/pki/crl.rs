@@ -14,7 +14,7 @@ pub use sign::{sign_crl, CrlProfile};
 
 use crate::{
     inventory::{Reason, Revocation},
-    pki::{pem, read, IssuerCertificate, PemError},
+    pki::{certificate::framed, pem, read, IssuerCertificate, PemError},
     serial::Serial,
     validity::{Validity, ValidityError},
 };
@@ -137,7 +137,7 @@ impl Crl {
 
 fn parse(der: &[u8]) -> Result<CertificateRevocationList<'_>, CrlError> {
     match CertificateRevocationList::from_der(der) {
-        Ok((rest, list)) if rest.is_empty() => Ok(list),
+        Ok((rest, list)) if rest.is_empty() && framed(der) => Ok(list),
         _ => Err(CrlError::Unreadable),
     }
 }
@@ -239,7 +239,7 @@ mod tests {
         }
 
         #[test]
-        fn damage_never_passes(at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn damage_never_passes(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
             let (issuer, _) = sample::issuer(Algorithm::Ed25519);
             let mut der = sample::signed_crl(Algorithm::Ed25519, &sample::crl(1), &sample::revoked(2));
             let at = at.index(der.len());

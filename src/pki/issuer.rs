@@ -85,7 +85,7 @@ impl IssuerCertificate {
         self.serial
     }
 
-    /// Its public key as a SubjectPublicKeyInfo in DER.
+    /// Its public key as a `SubjectPublicKeyInfo` in DER.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
@@ -113,11 +113,10 @@ fn check_authority(certificate: &X509Certificate<'_>) -> Result<(), CertificateE
         _ => return refused("basicConstraints does not say `CA:TRUE`"),
     }
     match certificate.key_usage() {
-        Ok(None) => Ok(()),
         Ok(Some(usage)) if !usage.value.key_cert_sign() => refused("its key usage lacks `keyCertSign`"),
         // without it OpenSSL refuses the CRL (RFC 5280, 6.3.3 (f))
         Ok(Some(usage)) if !usage.value.crl_sign() => refused("its key usage lacks `cRLSign`"),
-        Ok(Some(_)) => Ok(()),
+        Ok(_) => Ok(()),
         Err(_) => refused("its key usage is there twice or unreadable"),
     }
 }
@@ -153,7 +152,7 @@ mod tests {
     #[test]
     fn another_key_does_not_match() {
         let (issuer, _) = sample::issuer(Algorithm::P256);
-        assert!(!issuer.matches(&sample::key(Algorithm::P384)));
+        assert!(!issuer.matches(sample::key(Algorithm::P384)));
         assert!(!issuer.matches(&PrivateKey::generate(Algorithm::P256).ok().unwrap()));
     }
 

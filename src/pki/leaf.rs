@@ -26,7 +26,7 @@ pub struct LeafFacts {
     pub subject_der: Vec<u8>,
     /// Its issuer's name as it is encoded.
     pub issuer_der: Vec<u8>,
-    /// Its public key as a SubjectPublicKeyInfo in DER.
+    /// Its public key as a `SubjectPublicKeyInfo` in DER.
     pub spki: Vec<u8>,
     /// The kind of its key; none for a kind that we do not make.
     pub algorithm: Option<Algorithm>,

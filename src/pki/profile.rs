@@ -55,7 +55,7 @@ pub struct LeafProfile {
 }
 
 impl LeafProfile {
-    /// OpenVPN Connect compares a server's key usage for equality with these (openvpn3, ssl/kuparse.hpp: `a0`, `88`).
+    /// `OpenVPN` Connect compares a server's key usage for equality with these (openvpn3, ssl/kuparse.hpp: `a0`, `88`).
     /// An Ed25519 key can only sign (RFC 8410, 5).
     fn key_usage(&self, key: Algorithm) -> FlagSet<KeyUsages> {
         let signing = KeyUsages::DigitalSignature;

@@ -33,7 +33,7 @@ pub enum CertificateError {
 /// The one certificate in `der`.
 pub(super) fn certificate(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
     match parse_x509_certificate(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(CertificateError::Unreadable),
     }
 }

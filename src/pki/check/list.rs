@@ -26,7 +26,7 @@ pub fn crl(
     revoked: &[RevokedEntry],
     issuer: &IssuerCertificate,
 ) -> Result<(), Violation> {
-    check::outline::check(der).map_err(Violation::Encoding)?;
+    check::check_outline(der)?;
     let (rest, list) = CertificateRevocationList::from_der(der).map_err(|_| Violation::Unreadable)?;
     if !rest.is_empty() {
         return Err(Violation::Unreadable);
@@ -34,7 +34,7 @@ pub fn crl(
     check_fields(&list, profile)?;
     check_issuer(&list, issuer)?;
     let number = element_of_number(profile.number);
-    check::check_each(
+    check::check_extensions(
         list.extensions(),
         &[
             Expected::new(&check::AUTHORITY_KEY_ID, false, check::authority_key_id(issuer.key_id())),
@@ -72,10 +72,10 @@ fn check_entries(
     let mut wanted: Vec<&RevokedEntry> = revoked.iter().collect();
     wanted.sort_unstable_by_key(|entry| entry.serial);
     let mut wanted = wanted.into_iter();
-    let mut last: Option<Serial> = None;
+    let mut before: Option<Serial> = None;
     for entry in list.iter_revoked_certificates() {
         let serial = read::serial(entry.raw_serial()).ok_or(Violation::EntrySerial)?;
-        if last.replace(serial).is_some_and(|last| last >= serial) {
+        if before.replace(serial).is_some_and(|before| before >= serial) {
             return Err(Violation::Order);
         }
         let recorded = wanted.next().ok_or(Violation::NotRevoked(serial))?;

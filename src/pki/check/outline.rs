@@ -2,9 +2,11 @@
 //! Knows nothing of certificates, except that in ours no SEQUENCE is empty and no FALSE is written.
 
 /// Says what in `der` is not in its one allowed form. Readers let much of this pass: lengths in more octets than
-/// needed, FALSE written although it is the default, an empty list instead of none.
+/// needed, FALSE written although it is the default, an empty list instead of none, a SEQUENCE without its
+/// constructed bit, spare bits behind a signature.
 pub(super) fn check(der: &[u8]) -> Result<(), &'static str> {
-    let (_, contents, rest) = element(der)?;
+    let (tag, contents, rest) = element(der)?;
+    value(tag, contents)?;
     if !rest.is_empty() {
         return Err("something follows its end");
     }
@@ -27,17 +29,18 @@ fn value(tag: u8, contents: &[u8]) -> Result<(), &'static str> {
     let fine = match (tag, contents) {
         (BOOLEAN, _) => contents == [0xff],
         (INTEGER, [0, second, ..]) => *second >= 0x80,
-        (INTEGER, _) => !contents.is_empty(),
-        (BIT_STRING, _) => contents.first().is_some_and(|&unused| unused < 8),
+        // keys and signatures are whole octets
+        (BIT_STRING, _) => contents.first() == Some(&0),
         (NULL, _) => contents.is_empty(),
         (UTC_TIME, _) => moment(contents, 12),
         (GENERALIZED_TIME, _) => moment(contents, 14),
-        (SEQUENCE | SET, _) => !contents.is_empty(),
-        _ => true,
+        (INTEGER | SEQUENCE | SET, _) => !contents.is_empty(),
+        // no other universal type is constructed; beside those, only context-specific tags have a place here
+        _ => matches!(tag & CLASS, UNIVERSAL | CONTEXT) && !matches!(tag, 0x10 | 0x11 | 0x20..=0x3f),
     };
     fine.then_some(()).ok_or(match tag {
         BOOLEAN => "a BOOLEAN is not TRUE",
-        INTEGER => "an INTEGER is padded",
+        INTEGER => "an INTEGER is padded or empty",
         UTC_TIME | GENERALIZED_TIME => "a time is not in whole seconds of UTC",
         SEQUENCE | SET => "a SEQUENCE or SET is empty",
         _ => "a primitive value is malformed",
@@ -71,6 +74,9 @@ fn long_length<'a>((octets, rest): (&[u8], &'a [u8])) -> Result<(usize, &'a [u8]
     Ok((length, rest))
 }
 
+const CLASS: u8 = 0xc0;
+const UNIVERSAL: u8 = 0;
+const CONTEXT: u8 = 0x80;
 const CONSTRUCTED: u8 = 0x20;
 const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
@@ -95,8 +101,11 @@ mod tests {
             (&[0x30, 3, 1, 1, 0], Err("a BOOLEAN is not TRUE")),
             (&[0x30, 3, 1, 1, 1], Err("a BOOLEAN is not TRUE")),
             (&[0x30, 4, 2, 2, 0, 0x80], Ok(())),
-            (&[0x30, 4, 2, 2, 0, 0x7f], Err("an INTEGER is padded")),
+            (&[0x30, 4, 2, 2, 0, 0x7f], Err("an INTEGER is padded or empty")),
             (&[0x30, 2, 0x30, 0], Err("a SEQUENCE or SET is empty")),
+            (&[0x10, 3, 1, 1, 0xff], Err("a primitive value is malformed")),
+            (&[0x30, 4, 0x24, 2, 4, 0], Err("a primitive value is malformed")),
+            (&[0x30, 4, 3, 2, 1, 0xfe], Err("a primitive value is malformed")),
             (&[0x30, 0x81, 3, 1, 1, 0xff], Err("a length has more octets than it needs")),
             (&[0x30, 0x80, 0, 0], Err("a length is indefinite or enormous")),
             (&[0x30, 3, 1, 1], Err(CUT)),

@@ -13,7 +13,7 @@ use crate::pki::{
 };
 
 /// A leaf of the sample's server profile after `change`, signed by its CA.
-fn forged(change: impl FnOnce(&mut ToBeSigned<'_>)) -> Vec<u8> {
+fn forged(change: impl FnOnce(&mut ToBeSigned<'static>)) -> Vec<u8> {
     let (issuer, key) = sample::issuer(Algorithm::P256);
     forged_by(key, |tbs| {
         tbs.issuer = AnyRef::from_der(issuer.subject_der()).unwrap();
@@ -21,12 +21,12 @@ fn forged(change: impl FnOnce(&mut ToBeSigned<'_>)) -> Vec<u8> {
     })
 }
 
-fn forged_by(signer: &PrivateKey, change: impl FnOnce(&mut ToBeSigned<'_>)) -> Vec<u8> {
+fn forged_by(signer: &PrivateKey, change: impl FnOnce(&mut ToBeSigned<'static>)) -> Vec<u8> {
     let (issuer, key) = sample::issuer(Algorithm::P256);
     let profile = server();
     let mut tbs = ToBeSigned {
         version: V3,
-        serial: UintRef::new(profile.serial.octets()).unwrap(),
+        serial: UintRef::new(profile.serial.octets().to_vec().leak()).unwrap(),
         signature: signer.algorithm().signature_identifier(),
         issuer: AnyRef::from_der(issuer.subject_der()).unwrap(),
         validity: Dates::new(profile.validity).unwrap(),
@@ -45,6 +45,11 @@ fn server() -> LeafProfile {
 fn verdict(der: &[u8]) -> Result<(), Violation> {
     let (issuer, key) = sample::issuer(Algorithm::P256);
     leaf(der, &server(), key.spki(), issuer)
+}
+
+/// Lives as long as the test run, so that any field can hold it.
+fn any(der: Vec<u8>) -> AnyRef<'static> {
+    AnyRef::from_der(der.leak()).unwrap()
 }
 
 fn extension<'a>(tbs: &'a mut ToBeSigned<'_>, oid: &str) -> &'a mut Extension {
@@ -88,16 +93,16 @@ fn names_that_read_alike_are_found() {
     let (issuer, _) = sample::issuer(Algorithm::P256);
     // PrintableString instead of UTF8String: the same text, other octets
     let printable: Vec<u8> = SUBJECT.iter().map(|&octet| if octet == 0x0c { 0x13 } else { octet }).collect();
-    assert_eq!(verdict(&forged(|tbs| tbs.subject = AnyRef::from_der(&printable).unwrap())), Err(Violation::Subject));
+    assert_eq!(verdict(&forged(|tbs| tbs.subject = any(printable))), Err(Violation::Subject));
     let with_nul: Vec<u8> = SUBJECT.iter().map(|&octet| if octet == b'1' { 0 } else { octet }).collect();
-    assert_eq!(verdict(&forged(|tbs| tbs.subject = AnyRef::from_der(&with_nul).unwrap())), Err(Violation::Subject));
+    assert_eq!(verdict(&forged(|tbs| tbs.subject = any(with_nul))), Err(Violation::Subject));
     let twice = [&[0x30, 36][..], &SUBJECT[2..], &SUBJECT[2..]].concat();
-    assert_eq!(verdict(&forged(|tbs| tbs.subject = AnyRef::from_der(&twice).unwrap())), Err(Violation::Subject));
+    assert_eq!(verdict(&forged(|tbs| tbs.subject = any(twice))), Err(Violation::Subject));
 
     let at = issuer.subject_der().iter().position(|&octet| octet == 0x0c).unwrap();
     let mut retyped = issuer.subject_der().to_vec();
     retyped[at] = 0x13;
-    assert_eq!(verdict(&forged(|tbs| tbs.issuer = AnyRef::from_der(&retyped).unwrap())), Err(Violation::Issuer));
+    assert_eq!(verdict(&forged(|tbs| tbs.issuer = any(retyped))), Err(Violation::Issuer));
 }
 
 #[test]
@@ -134,7 +139,10 @@ fn extensions_too_many_too_few_or_wrongly_critical_are_found() {
     {
         let without = forged(|tbs| tbs.extensions.retain(|extension| extension.extn_id.to_string() != oid));
         assert_eq!(verdict(&without), Err(Violation::Missing(name)));
-        let twice = forged(|tbs| tbs.extensions.push(extension(tbs, oid).clone()));
+        let twice = forged(|tbs| {
+            let same = extension(tbs, oid).clone();
+            tbs.extensions.push(same);
+        });
         assert_eq!(verdict(&twice), Err(Violation::Missing(name)));
         let flipped = forged(|tbs| extension(tbs, oid).critical ^= true);
         assert_eq!(verdict(&flipped), Err(Violation::Criticality(name)));
@@ -197,7 +205,7 @@ fn a_damaged_certificate_is_refused_wherever_it_is_damaged() {
     }
 }
 
-/// CN=server1 in UTF8String.
+/// CN=server1 in `UTF8String`.
 const SUBJECT: &[u8] = b"\x30\x12\x31\x10\x30\x0e\x06\x03\x55\x04\x03\x0c\x07server1";
 const KEY_USAGE_OID: &str = "2.5.29.15";
 const PURPOSE_OID: &str = "2.5.29.37";

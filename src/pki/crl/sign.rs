@@ -58,7 +58,7 @@ pub fn sign_crl(
     Ok(der)
 }
 
-/// TBSCertList (RFC 5280, 5.1). revokedCertificates is absent when nothing is revoked (5.1.2.6).
+/// `TBSCertList` (RFC 5280, 5.1). revokedCertificates is absent when nothing is revoked (5.1.2.6).
 #[derive(Sequence)]
 struct ToBeSigned<'a> {
     version: u8,
@@ -107,7 +107,7 @@ fn short(length: usize) -> u8 {
 const V2: u8 = 1;
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
-/// SEQUENCE and INTEGER of 16 octets, UTCTime, reason.
+/// SEQUENCE and INTEGER of 16 octets, `UTCTime`, reason.
 const USUAL_ENTRY: usize = 2 + 18 + 15 + 14;
 /// crlEntryExtensions with one reasonCode (2.5.29.21), not critical, up to the code itself (RFC 5280, 5.3.1).
 const REASON_CODE: [u8; 13] = [0x30, 12, 0x30, 10, 6, 3, 0x55, 0x1d, 0x15, 4, 3, 0x0a, 1];
