@@ -202,12 +202,7 @@ impl Making<'_> {
         self.record_authority(&mut *writing, &ca, &id, &control_key)?;
         writing.record(&Change::Crl(crl.clone()))?;
         let mut events = vec![Event::Initialised { ca: ca.unlocked.issuer.common_name() }];
-        events.push(Event::CrlSigned {
-            number: crl.number,
-            validity: crl.validity,
-            entries: 0,
-            sha256: Digest::of(&crl.der),
-        });
+        events.push(Event::signed(&crl));
         let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
         let shared = self.shared(&ca.unlocked.issuer, &control_key, &crl.der);
         let mut staged = Vec::new();

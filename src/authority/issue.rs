@@ -6,9 +6,8 @@ use serde::Serialize;
 use crate::{
     authority::{
         deliver::{self, Delivery, Destination, Outputs, Own, StagedBundle, Workshop},
-        revoke::{rolled_back_to, CrlSummary},
-        signing::{self, Newer},
-        since, Authority, AuthorityError, Keyholder, Unlocked,
+        revoke::{highest, CrlSummary},
+        signing, since, Authority, AuthorityError, Keyholder, Unlocked,
     },
     inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
     name::Name,
@@ -133,11 +132,11 @@ impl Authority {
         let touched = wanted.iter().filter_map(|admitted| admitted.peer.clone()).map(Change::Peer);
         unlocked.refuse_mismatch(&*writing, touched.collect())?;
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
-        let newer = Newer { number: events.iter().map(rolled_back_to).max().unwrap_or(0) };
-        if newer.number > 0 {
-            let (crl, event) = signing::sign_crl(&mut *writing, unlocked, now, publishing.crl_days, &newer)?;
+        let above = highest(&events);
+        if above > 0 {
+            let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, publishing.crl_days, above)?;
             outcome.crl = Some(CrlSummary::of(&crl));
-            events.push(event);
+            events.extend(signed);
         }
         let issuer_key = unlocked.issuer_key(&*writing)?;
         let shared = unlocked.shared(&*writing, request.role == Role::Server)?;
@@ -367,7 +366,7 @@ pub(super) fn leaf_validity(
         Role::Client => Some(settings.client.days),
         Role::Server => settings.server.days,
     };
-    let begin = now.plus_seconds(-DAY).max(ca.not_before()).min(now);
+    let begin = now.plus_seconds(-DAY).max(ca.not_before());
     let whole = Validity::new(begin, ca.not_after()).map_err(|_| AuthorityError::CaEnded(ca.not_after()))?;
     let Some(wanted) = days.or(usual) else { return Ok((whole, None)) };
     let end = Validity::of_days(now, wanted, 0).not_after();

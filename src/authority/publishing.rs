@@ -24,6 +24,9 @@ pub struct Published {
     pub targets: Vec<Reached>,
     /// Whether the settings name a target that could not be read.
     pub faulty: bool,
+    /// Why nothing could be published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// Set when nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
@@ -81,7 +84,7 @@ impl Published {
 
     /// Whether no server is known at all.
     pub fn nobody(&self) -> bool {
-        self.skipped.is_none() && self.targets.is_empty()
+        self.skipped.is_none() && self.problem.is_none() && self.targets.is_empty()
     }
 }
 
@@ -127,22 +130,27 @@ impl Authority {
     pub fn publish(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
         let _lock = files::lock(self.dir(), self.patience())?;
         let view = self.view()?;
-        let (issuer, crl) = newest(&*view)?;
-        let pem = pki::crl_pem(&crl.der);
-        let mut published = Published { number: crl.number, faulty: publishing.faulty, ..Published::default() };
-        let desk = Desk { issuer: &issuer, crl: &crl, pem: pem.as_bytes(), publishing };
-        for dir in self.target_dirs(&*view, publishing)? {
-            published.targets.extend(desk.look(&dir).into_iter().map(|found| desk.put(found)));
+        let dirs = self.target_dirs(&*view, publishing)?;
+        if dirs.is_empty() {
+            let number = view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number);
+            return Ok(Published { number, faulty: publishing.faulty, ..Published::default() });
         }
-        Ok(published)
+        let desk = Desk::of(&*view, publishing)?;
+        let found: Vec<Found> = dirs.iter().flat_map(|dir| desk.look(dir)).collect();
+        if found.iter().any(|found| found.reached.state == TargetState::Behind) {
+            desk.check()?;
+        }
+        let targets = found.into_iter().map(|found| desk.put(found)).collect();
+        Ok(Published { number: desk.crl.number, targets, faulty: publishing.faulty, ..Published::default() })
     }
 
     /// How every target stands, without changing one.
     pub fn targets(&self, view: &dyn View, publishing: &Publishing) -> Result<Vec<Reached>, AuthorityError> {
-        let (issuer, crl) = newest(view)?;
-        let pem = pki::crl_pem(&crl.der);
-        let desk = Desk { issuer: &issuer, crl: &crl, pem: pem.as_bytes(), publishing };
         let dirs = self.target_dirs(view, publishing)?;
+        if dirs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let desk = Desk::of(view, publishing)?;
         Ok(dirs.iter().flat_map(|dir| desk.look(dir)).map(|found| found.reached).collect())
     }
 
@@ -189,9 +197,9 @@ pub(super) fn newest(view: &dyn View) -> Result<(IssuerCertificate, SignedCrl), 
 
 /// What is held against each target.
 struct Desk<'a> {
-    issuer: &'a IssuerCertificate,
-    crl: &'a SignedCrl,
-    pem: &'a [u8],
+    issuer: IssuerCertificate,
+    crl: SignedCrl,
+    pem: String,
     publishing: &'a Publishing,
 }
 
@@ -201,7 +209,19 @@ struct Found {
     readers: Vec<(Option<String>, Option<String>)>,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    fn of(view: &dyn View, publishing: &'a Publishing) -> Result<Self, AuthorityError> {
+        let facts = view.issuer()?;
+        let issuer = IssuerCertificate::parse(&facts.certificate)?;
+        let crl = view.crl(facts.number)?.ok_or(AuthorityError::NoCrl)?;
+        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, publishing })
+    }
+
+    /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
+    fn check(&self) -> Result<(), AuthorityError> {
+        Ok(Crl::from_der(&self.crl.der)?.verify(&self.issuer)?)
+    }
+
     /// How every file that servers read in this directory stands.
     fn look(&self, dir: &Path) -> Vec<Found> {
         let server = match publish::inspect(dir, self.issuer.der()) {
@@ -232,8 +252,8 @@ impl Desk<'_> {
 
     fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
         match publish::current(file) {
-            Ok(Some(there)) if there == self.pem => readable(dir, file, TargetState::Current, readers),
-            Ok(Some(there)) => match ours_and_newer(&there, self.issuer, self.crl.number) {
+            Ok(Some(there)) if there == self.pem.as_bytes() => readable(dir, file, TargetState::Current, readers),
+            Ok(Some(there)) => match ours_and_newer(&there, &self.issuer, self.crl.number) {
                 Some(newer) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
                 None => Reached::of(dir, Some(file), TargetState::Behind),
             },
@@ -248,7 +268,7 @@ impl Desk<'_> {
         let (Some(file), TargetState::Behind | TargetState::Current) = (&reached.file, reached.state) else {
             return reached;
         };
-        match publish::put(file, self.pem) {
+        match publish::put(file, self.pem.as_bytes()) {
             Ok(publish::Reached::Written) => readable(&reached.dir, file, TargetState::Published, &readers),
             Ok(publish::Reached::Already) => readable(&reached.dir, file, TargetState::Current, &readers),
             Err(error) => Reached::failed(&reached.dir, Some(file), error.to_string()),

@@ -6,8 +6,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         publishing::{Published, Skipped},
-        signing::{self, Newer},
-        trust, Authority, AuthorityError, Keyholder, Unlocked,
+        signing, trust, Authority, AuthorityError, Keyholder, Unlocked,
     },
     inventory::{Certificate, Change, Event, Reason, Revocation, Role, Status},
     name::Name,
@@ -93,7 +92,8 @@ impl Authority {
         let (publishing, mut warnings) = self.publishing();
         let view = self.view()?;
         let (due, already) = sort_out(&*view, &request.subjects, self.now())?;
-        let behind = !self.newer_crls(&*view, &publishing)?.is_empty() || !listed(&*view, &already)?;
+        // where this cannot be told, signing once more does no harm
+        let behind = self.behind(&*view, &publishing, &already).unwrap_or(true);
         drop(view);
         let mut outcome = Revoked {
             changed: !due.is_empty(),
@@ -115,7 +115,7 @@ impl Authority {
             outcome.unsigned = signed.unsigned;
             outcome.changed = true;
         }
-        outcome.published = self.publish_unless(request.no_publish, &publishing)?;
+        outcome.published = self.publish_unless(request.no_publish, &publishing);
         warn_of_servers(&outcome.revoked, &mut warnings);
         outcome.warnings = warnings;
         Ok(outcome)
@@ -135,21 +135,39 @@ impl Authority {
             already: Vec::new(),
             crl: signed.crl,
             unsigned: None,
-            published: self.publish_unless(no_publish, &publishing)?,
+            published: self.publish_unless(no_publish, &publishing),
             live_session_seconds: publishing.lockout_seconds(),
             warnings,
         })
     }
 
-    fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Result<Published, AuthorityError> {
-        let skipped = match (asked, publishing.mode == PublishMode::Manual) {
+    /// Whether a new CRL is due although nobody new is revoked.
+    fn behind(
+        &self,
+        view: &dyn View,
+        publishing: &Publishing,
+        already: &[Certificate],
+    ) -> Result<bool, AuthorityError> {
+        Ok(!self.newer_crls(view, publishing)?.is_empty() || !listed(view, already)?)
+    }
+
+    /// What was recorded stands, so a failure here is part of the outcome.
+    fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Published {
+        let skipped = match (asked, publishing.mode) {
             (true, _) => Skipped::Asked,
-            (false, true) => Skipped::Manual,
-            (false, false) => return self.publish(publishing),
+            (false, PublishMode::Manual) => Skipped::Manual,
+            (false, PublishMode::Auto) => {
+                let problem =
+                    |error: AuthorityError| Published { problem: Some(error.to_string()), ..Published::default() };
+                return self.publish(publishing).unwrap_or_else(problem);
+            }
         };
+        Published { number: self.crl_number().unwrap_or(0), skipped: Some(skipped), ..Published::default() }
+    }
+
+    fn crl_number(&self) -> Result<u64, AuthorityError> {
         let view = self.view()?;
-        let number = view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number);
-        Ok(Published { number, skipped: Some(skipped), ..Published::default() })
+        Ok(view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number))
     }
 
     fn record_revocations(
@@ -164,15 +182,15 @@ impl Authority {
         let now = self.now();
         let problems = trust::check(&*writing, &unlocked.vault, &[])?;
         let mut events = self.take_over(&mut *writing, &unlocked, publishing, warnings)?;
-        let newer = Newer { number: events.iter().map(rolled_back_to).max().unwrap_or(0) };
+        let above = highest(&events);
         let (due, _) = sort_out(&*writing, &request.subjects, now)?;
         for certificate in due {
             let revocation = Revocation { at: now, reason: request.reason };
-            events.push(record(&mut *writing, certificate, revocation, self.keep_keys())?);
+            events.extend(record(&mut *writing, certificate, revocation, self.keep_keys())?);
         }
-        let signed = match signing::sign_crl(&mut *writing, &unlocked, now, publishing.crl_days, &newer) {
-            Ok((crl, event)) => {
-                events.push(event);
+        let signed = match signing::sign_crl(&mut *writing, &unlocked, now, publishing.crl_days, above) {
+            Ok((crl, signed)) => {
+                events.extend(signed);
                 Signed { crl: Some(CrlSummary::of(&crl)), unsigned: None }
             }
             // a replaced CA key must not keep the revocation from being recorded
@@ -201,7 +219,7 @@ impl Authority {
                 let certificate = known.unwrap_or_else(|| signing::unknown(unlocked, entry.serial, self.now()));
                 if certificate.revocation.is_none() {
                     learned += 1;
-                    events.push(record(writing, certificate, entry.revocation, Keep::Always)?);
+                    events.extend(record(writing, certificate, entry.revocation, Keep::Always)?);
                 }
             }
             let number = newer.crl.number().unwrap_or(0);
@@ -231,12 +249,13 @@ struct Signed {
     unsigned: Option<String>,
 }
 
-/// The number of a newer CRL that was taken over.
-pub(super) fn rolled_back_to(event: &Event) -> u64 {
-    match event {
+/// The highest number of the newer CRLs that were taken over; zero when there were none.
+pub(super) fn highest(events: &[Event]) -> u64 {
+    let number = |event: &Event| match event {
         Event::RolledBack { number, .. } => *number,
         _ => 0,
-    }
+    };
+    events.iter().map(number).max().unwrap_or(0)
 }
 
 fn record(
@@ -244,15 +263,11 @@ fn record(
     certificate: Certificate,
     revocation: Revocation,
     keep: Keep,
-) -> Result<Event, AuthorityError> {
+) -> Result<Option<Event>, AuthorityError> {
     let serial = certificate.serial;
-    let event = Event::Revoked {
-        name: certificate.holder.as_ref().map(|holder| holder.name.clone()),
-        serial,
-        not_after: certificate.validity.not_after(),
-        revocation,
-    };
-    writing.record(&Change::Certificate(Certificate { revocation: Some(revocation), ..certificate }))?;
+    let certificate = Certificate { revocation: Some(revocation), ..certificate };
+    let event = Event::revoked(&certificate);
+    writing.record(&Change::Certificate(certificate))?;
     if keep != Keep::Always && writing.sealed_key(&serial)?.is_some() {
         writing.record(&Change::SealedKey(serial, None))?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     authority::{AuthorityError, Unlocked},
-    inventory::{Certificate, Change, Digest, Event, Revocation, SignedCrl},
+    inventory::{Certificate, Change, Event, Revocation, SignedCrl},
     pki::{self, Crl, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry},
     serial::Serial,
     store::{Entries, View, Writing},
@@ -13,31 +13,29 @@ use crate::{
     validity::Validity,
 };
 
-/// What a new CRL must take up beside the inventory.
-#[derive(Default)]
-pub(super) struct Newer {
-    /// The highest number seen in a published CRL.
-    pub number: u64,
-}
-
-/// Signs the CRL of all that is revoked, records it and says so.
+/// Signs the CRL of all that is revoked, with a number `above` any that was published, and records it. Whoever the inventory had forgotten to be revoked is recorded
+/// again. The last event is the CRL's.
 pub(super) fn sign_crl(
     writing: &mut dyn Writing,
     unlocked: &Unlocked,
     now: Time,
     days: Option<u32>,
-    newer: &Newer,
-) -> Result<(SignedCrl, Event), AuthorityError> {
+    above: u64,
+) -> Result<(SignedCrl, Vec<Event>), AuthorityError> {
     let key = unlocked.issuer_key(&*writing)?;
-    let issuer = &unlocked.issuer;
     let last = writing.crl(unlocked.number)?;
-    let published = last.as_ref().map(|crl| crl.validity.not_before());
-    let revoked = revoked(&*writing, unlocked, last.as_ref(), now, published)?;
-    let number = last.as_ref().map_or(0, |crl| crl.number).max(newer.number) + 1;
+    let Due { revoked, forgotten } = due(&*writing, unlocked, last.as_ref(), now)?;
+    let mut events = Vec::new();
+    for certificate in forgotten {
+        events.extend(Event::revoked(&certificate));
+        writing.record(&Change::Certificate(certificate))?;
+    }
+    let number = last.as_ref().map_or(0, |crl| crl.number).max(above) + 1;
+    let issuer = &unlocked.issuer;
     let crl = signed(unlocked.number, number, &revoked, issuer, &key, crl_validity(issuer, now, days), now)?;
     writing.record(&Change::Crl(crl.clone()))?;
-    let event = Event::CrlSigned { number, validity: crl.validity, entries: crl.entries, sha256: Digest::of(&crl.der) };
-    Ok((crl, event))
+    events.push(Event::signed(&crl));
+    Ok((crl, events))
 }
 
 /// The first CRL of an issuer, which lists nobody.
@@ -68,32 +66,34 @@ fn signed(
 /// Back-dated by a day, since a clock behind ours would find it not yet valid and lock everybody out; as long as the CA
 /// unless the settings say less. A CA past its end still gets a CRL that reaches into the future.
 fn crl_validity(issuer: &IssuerCertificate, now: Time, days: Option<u32>) -> Validity {
-    let begin = now.plus_seconds(-DAY).max(issuer.validity().not_before()).min(now);
+    let begin = now.plus_seconds(-DAY).max(issuer.validity().not_before());
     let end = issuer.validity().not_after();
     let wanted = days.map_or(end, |days| Validity::of_days(now, days, 0).not_after().min(end));
     let last = if wanted > now { wanted } else { now.plus_days(30) };
     Validity::new(begin, last).unwrap_or(issuer.validity())
 }
 
+/// What a new CRL lists.
+struct Due {
+    revoked: BTreeMap<Serial, Revocation>,
+    /// Revoked by an older CRL or the ledger, and no longer by the inventory.
+    forgotten: Vec<Certificate>,
+}
+
 /// Everyone revoked by the inventory, by the newest CRL in the store or by the ledger: no entry leaves before its time,
 /// whatever was done to one of the three.
-fn revoked(
-    view: &dyn View,
-    unlocked: &Unlocked,
-    last: Option<&SignedCrl>,
-    now: Time,
-    published: Option<Time>,
-) -> Result<BTreeMap<Serial, Revocation>, AuthorityError> {
-    let mut revoked = BTreeMap::new();
+fn due(view: &dyn View, unlocked: &Unlocked, last: Option<&SignedCrl>, now: Time) -> Result<Due, AuthorityError> {
+    let published = last.map(|crl| crl.validity.not_before());
+    let mut due = Due { revoked: BTreeMap::new(), forgotten: Vec::new() };
     let listed = |certificate: &Certificate| {
         let revocation = certificate.revocation.filter(|_| certificate.belongs_on_crl(now, published))?;
         Some(Revocation { at: revocation.at.min(now), ..revocation })
     };
     view.revoked(unlocked.number, &mut |certificate| {
-        revoked.extend(listed(&certificate).map(|revocation| (certificate.serial, revocation)));
+        due.revoked.extend(listed(&certificate).map(|revocation| (certificate.serial, revocation)));
     })?;
     for (serial, revocation, not_after) in noted_elsewhere(view, unlocked, last)? {
-        if revoked.contains_key(&serial) {
+        if due.revoked.contains_key(&serial) {
             continue;
         }
         let mut certificate = view.certificate(&serial)?.unwrap_or_else(|| unknown(unlocked, serial, now));
@@ -101,10 +101,14 @@ fn revoked(
             let begin = certificate.validity.not_before().min(end);
             certificate.validity = Validity::new(begin, end).unwrap_or(certificate.validity);
         }
+        let forgotten = certificate.revocation.is_none();
         certificate.revocation.get_or_insert(revocation);
-        revoked.extend(listed(&certificate).map(|revocation| (serial, revocation)));
+        due.revoked.extend(listed(&certificate).map(|revocation| (serial, revocation)));
+        if forgotten {
+            due.forgotten.push(certificate);
+        }
     }
-    Ok(revoked)
+    Ok(due)
 }
 
 /// Serials that the newest CRL or the ledger say are revoked, whatever the inventory says.

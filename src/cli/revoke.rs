@@ -94,6 +94,10 @@ pub fn unpublished(published: &Published) -> Vec<Failure> {
     if published.skipped.is_some() {
         return Vec::new();
     }
+    if let Some(problem) = &published.problem {
+        return vec![Failure::refused(format!("no server was reached: {problem}"))
+            .hint("`vpnpki log verify` shows whether the store was changed; `vpnpki crl publish` tries again")];
+    }
     let unread = published.faulty.then(|| {
         Failure::refused("the settings name a directory that could not be read; perhaps a server was not reached")
             .hint("mend `vpnpki.toml`, then `vpnpki crl publish`")

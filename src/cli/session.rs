@@ -10,7 +10,7 @@ use std::{
 use crate::{
     authority::{Actor, Authority, Keyholder, KeyholderError},
     cli::{environment::Environment, failure, terminal, Failure, Global},
-    files,
+    files::{self, Kind},
     secret::Secret,
     store::Access,
     vault::IdentityFile,
@@ -103,10 +103,24 @@ impl Session {
         }
         let file = self.global.passphrase_file.as_deref().or(self.environment.passphrase_file.as_deref());
         match (file, &self.environment.passphrase) {
-            (Some(file), _) => read_passphrase(file).map(Some),
+            (Some(file), _) => self.read_passphrase(file).map(Some),
             (None, Some(text)) => first_line(text, "VPNPKI_PASSPHRASE").map(Some),
             (None, None) => Ok(None),
         }
+    }
+
+    fn read_passphrase(&self, path: &Path) -> Result<Secret, KeyholderError> {
+        self.warn_of_readers(path)?;
+        first_line(&files::read_secret(path)?, &files::shown(path))
+    }
+
+    /// Whoever reads the file opens the vault.
+    fn warn_of_readers(&self, path: &Path) -> Result<(), KeyholderError> {
+        let open = files::standing(path)?.is_some_and(|found| found.kind == Kind::File && found.mode & 0o077 != 0);
+        if open {
+            self.warn(&format!("`{0}` can be read by others; `chmod 0600 {0}`", files::shown(path)));
+        }
+        Ok(())
     }
 
     fn ask_passphrase(&self, prompt: &str) -> Result<Secret, KeyholderError> {
@@ -126,6 +140,7 @@ impl Keyholder for Session {
         let Some(path) = self.global.identity.as_deref().or(self.environment.identity.as_deref()) else {
             return Ok(None);
         };
+        self.warn_of_readers(path)?;
         let mut identity = IdentityFile::parse(files::read_secret(path)?.expose())?;
         if identity.is_locked() {
             identity.unlock(&self.passphrase()?)?;
@@ -144,10 +159,6 @@ impl Keyholder for Session {
         let kept = self.passphrase.get().map(|kept| Secret::new(kept.expose().to_vec()));
         kept.ok_or(KeyholderError::Missing("passphrase"))
     }
-}
-
-fn read_passphrase(path: &Path) -> Result<Secret, KeyholderError> {
-    first_line(&files::read_secret(path)?, &files::shown(path))
 }
 
 /// The first line without its end; editors add one, and nobody means it.

@@ -95,7 +95,7 @@ pub enum SecretKind {
 pub struct Unlocker {
     /// Counted from 1.
     pub number: u32,
-    /// `passphrase`, `age`, `ssh` or `key-file`.
+    /// `passphrase`, `recipient` or `key-file`.
     pub kind: String,
     /// The recipient, or what a person calls it.
     pub label: String,

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    inventory::Revocation,
+    inventory::{Certificate, Revocation, SignedCrl},
     name::{escape, Name},
     serial::Serial,
     time::Time,
@@ -144,6 +144,28 @@ pub enum EntryFault {
     /// Without a MAC, yet it changes what only the vault may change.
     #[error("entry {0} changes `{1}` without a MAC")]
     Unproven(u64, String),
+}
+
+impl Event {
+    /// That this certificate was revoked; none while it is not.
+    pub fn revoked(certificate: &Certificate) -> Option<Self> {
+        Some(Self::Revoked {
+            name: certificate.holder.as_ref().map(|holder| holder.name.clone()),
+            serial: certificate.serial,
+            not_after: certificate.validity.not_after(),
+            revocation: certificate.revocation?,
+        })
+    }
+
+    /// That this CRL was signed.
+    pub fn signed(crl: &SignedCrl) -> Self {
+        Self::CrlSigned {
+            number: crl.number,
+            validity: crl.validity,
+            entries: crl.entries,
+            sha256: Digest::of(&crl.der),
+        }
+    }
 }
 
 impl StoredEntry {

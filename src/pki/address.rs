@@ -8,7 +8,8 @@ use crate::name::escape;
 /// What clients may call a server by.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum Address {
-    /// A host name in the preferred syntax of RFC 1034, 3.5, digits allowed first (RFC 1123, 2.1).
+    /// A host name in the preferred syntax of RFC 1034, 3.5, digits allowed first (RFC 1123, 2.1). One label alone
+    /// is a name by that syntax, and is used in small networks; pkilint reports it all the same.
     Dns(String),
     /// An IPv4 or IPv6 address.
     Ip(IpAddr),

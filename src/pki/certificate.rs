@@ -1,6 +1,7 @@
 //! The one encoder of certificates, and the acts of signing: refuse what may not be signed, encode, sign, check.
 //! Knows no clock: a profile brings its dates and its serial.
 
+use ::time::OffsetDateTime;
 use der::{
     asn1::{Any, AnyRef, BitStringRef, UintRef, Utf8StringRef},
     Decode, Encode, Sequence, Tag, Tagged,
@@ -164,10 +165,10 @@ impl Dates {
 
 /// SIGNED{} (RFC 5280, appendix A.1): Certificate and `CertificateList` alike.
 #[derive(Sequence)]
-struct Signed<'a> {
-    contents: AnyRef<'a>,
-    algorithm: AlgorithmIdentifierRef<'a>,
-    signature: BitStringRef<'a>,
+pub(super) struct Signed<'a> {
+    pub(super) contents: AnyRef<'a>,
+    pub(super) algorithm: AlgorithmIdentifierRef<'a>,
+    pub(super) signature: BitStringRef<'a>,
 }
 
 /// Puts a signature and its algorithm below what is to be signed.
@@ -181,12 +182,13 @@ pub(super) fn sign(contents: &[u8], key: &PrivateKey) -> Result<Vec<u8>, SignErr
     Ok(signed.to_der()?)
 }
 
-/// Whether contents, algorithm and signature stand in DER. What is around the signed contents is not signed, and the
+/// Contents, algorithm and signature, where they stand in DER: what is around the contents is not signed, and the
 /// second reader takes tags there that OpenSSL refuses. Parameters are NULL, or the SEQUENCE of RSASSA-PSS.
-pub(super) fn framed(der: &[u8]) -> bool {
-    let known = |parameters: AnyRef<'_>| matches!(parameters.tag(), Tag::Null | Tag::Sequence);
-    Signed::from_der(der)
-        .is_ok_and(|signed| signed.algorithm.parameters.is_none_or(known) && signed.signature.as_bytes().is_some())
+pub(super) fn framed(der: &[u8]) -> Option<Signed<'_>> {
+    let signed = Signed::from_der(der).ok()?;
+    let parameters = signed.algorithm.parameters.map(|parameters| parameters.tag());
+    let known = matches!(parameters, None | Some(Tag::Null | Tag::Sequence));
+    (known && signed.signature.as_bytes().is_some()).then_some(signed)
 }
 
 /// A moment as X.509 writes it.
@@ -198,17 +200,25 @@ pub(super) fn moment(time: Time) -> der::Result<Any> {
 
 /// `UTCTime` through 2049, `GeneralizedTime` after, whole seconds, `Z` (RFC 5280, 4.1.2.5).
 pub(super) fn write_moment(der: &mut Vec<u8>, time: Time) {
-    // `2027-03-01T10:00:00Z`: the digits are those of both encodings
-    let text = time.to_string();
-    let digits = text.bytes().filter(u8::is_ascii_digit);
-    if text.as_str() < "2050" {
+    // a Time lies in the years 1950 to 9999, which the calendar knows
+    let moment = OffsetDateTime::from_unix_timestamp(time.unix()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let year = moment.year().unsigned_abs();
+    if year < 2050 {
         der.extend([UTC_TIME, 13]);
-        der.extend(digits.skip(2));
     } else {
         der.extend([GENERALIZED_TIME, 15]);
-        der.extend(digits);
+        write_pair(der, year / 100);
+    }
+    write_pair(der, year % 100);
+    for part in [moment.month().into(), moment.day(), moment.hour(), moment.minute(), moment.second()] {
+        write_pair(der, part.into());
     }
     der.push(b'Z');
+}
+
+/// Two decimal digits of a number below 100.
+fn write_pair(der: &mut Vec<u8>, number: u32) {
+    der.extend([number / 10, number % 10].map(|digit| b'0' | digit.to_le_bytes()[0]));
 }
 
 /// A name of one CN in `UTF8String` (RFC 5280, 4.1.2.4).

@@ -165,7 +165,7 @@ fn leaf_extensions(profile: &LeafProfile, key: Algorithm, id: &[u8], issuer_id: 
 /// What no reader of ours may be lenient about.
 fn check_outline(der: &[u8]) -> Result<(), Violation> {
     outline::check(der).map_err(Violation::Encoding)?;
-    framed(der).then_some(()).ok_or(Violation::Unreadable)
+    framed(der).map(|_| ()).ok_or(Violation::Unreadable)
 }
 
 /// What the profile alone decides.

@@ -3,11 +3,14 @@
 
 mod sign;
 
+use der::Encode;
 use x509_parser::{
+    der_parser::asn1_rs::BitString,
     extensions::ParsedExtension,
     prelude::FromDer,
     revocation_list::{CertificateRevocationList, RevokedCertificate},
-    x509::SubjectPublicKeyInfo,
+    verify::verify_signature,
+    x509::{AlgorithmIdentifier, SubjectPublicKeyInfo},
 };
 
 pub use sign::{sign_crl, CrlProfile};
@@ -63,6 +66,9 @@ pub enum CrlError {
     /// A critical extension: a delta or partial list, which must not be taken for a full one (RFC 5280, 5.2).
     #[error("the revocation list is partial or has a critical extension that is not understood: {0}")]
     Critical(String),
+    /// The algorithm beside the signature is not the one that was signed (RFC 5280, 5.1.1.2).
+    #[error("the revocation list names two signature algorithms")]
+    Algorithms,
     /// Name or key identifier of another CA. `OpenVPN` would load the list and let everybody in.
     #[error("the revocation list was signed by another CA")]
     OtherIssuer,
@@ -82,6 +88,9 @@ impl Crl {
         let list = parse(der)?;
         if let Some(critical) = list.extensions().iter().find(|extension| extension.critical) {
             return Err(CrlError::Critical(critical.oid.to_id_string()));
+        }
+        if list.signature_algorithm != list.tbs_cert_list.signature {
+            return Err(CrlError::Algorithms);
         }
         let next = list.next_update().ok_or(CrlError::NoNextUpdate)?;
         Ok(Self {
@@ -126,18 +135,24 @@ impl Crl {
         if self.issuer_der != issuer.subject_der() || issuer.states_key_id() && other_key {
             return Err(CrlError::OtherIssuer);
         }
-        let list = parse(&self.der)?;
-        if list.signature_algorithm != list.tbs_cert_list.signature {
-            return Err(CrlError::Signature);
-        }
-        let (_, key) = SubjectPublicKeyInfo::from_der(issuer.spki()).map_err(|_| CrlError::Signature)?;
-        list.verify_signature(&key).map_err(|_| CrlError::Signature)
+        self.signed_by(issuer.spki()).ok_or(CrlError::Signature)
+    }
+
+    /// Without reading the entries once more: there may be a hundred thousand.
+    fn signed_by(&self, spki: &[u8]) -> Option<()> {
+        let signed = framed(&self.der)?;
+        let contents = signed.contents.to_der().ok()?;
+        let algorithm = signed.algorithm.to_der().ok()?;
+        let (_, algorithm) = AlgorithmIdentifier::from_der(&algorithm).ok()?;
+        let (_, key) = SubjectPublicKeyInfo::from_der(spki).ok()?;
+        let signature = BitString::new(0, signed.signature.as_bytes()?);
+        verify_signature(&key, &algorithm, &signature, &contents).ok()
     }
 }
 
 fn parse(der: &[u8]) -> Result<CertificateRevocationList<'_>, CrlError> {
     match CertificateRevocationList::from_der(der) {
-        Ok((rest, list)) if rest.is_empty() && framed(der) => Ok(list),
+        Ok((rest, list)) if rest.is_empty() && framed(der).is_some() => Ok(list),
         _ => Err(CrlError::Unreadable),
     }
 }
@@ -224,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_without_a_number_is_read_and_belongs_to_its_own_ca() {
+        let crl = Crl::from_pem(BY_OPENSSL).unwrap();
+        assert_eq!((crl.number(), crl.entries()), (None, &[][..]));
+        assert_eq!(crl.validity().not_before().date(), "2026-11-22");
+        assert!(matches!(crl.verify(sample::issuer(Algorithm::P256).0), Err(CrlError::OtherIssuer)));
+    }
+
+    #[test]
     fn a_new_key_is_another_ca() {
         let key = PrivateKey::generate(Algorithm::P256).ok().unwrap();
         let renewed = IssuerCertificate::parse(&self_sign(&sample::authority(), &key).unwrap()).unwrap();
@@ -247,4 +270,14 @@ mod tests {
             prop_assert!(Crl::from_der(&der).and_then(|crl| crl.verify(issuer)).is_err(), "octet {}", at);
         }
     }
+
+    /// `openssl ca -gencrl` without a number: version 1, no extensions.
+    const BY_OPENSSL: &[u8] = b"\
+-----BEGIN X509 CRL-----
+MIGQMDgwCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBeBcNMjYxMTIyMTkzMTMyWhcN
+MjYxMjIyMTkzMTMyWjAKBggqhkjOPQQDAgNIADBFAiAVucuRX0bLUAoVbPRTfSvW
+wkGOnPNlQA/+3thiH52Y4wIhAJftv30QxmfctuxQd+qG6KdoYSm3mKRzi9OdJZ+q
+I4QY
+-----END X509 CRL-----
+";
 }

@@ -68,8 +68,16 @@ fn contents(label: &'static str, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, Pem
     Ok(der)
 }
 
+/// Looks at the rest only where the first octet fits: a list has megabytes.
 fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len()).position(|window| window == wanted)
+    let mut start = 0;
+    loop {
+        start += text[start..].iter().position(|octet| Some(octet) == wanted.first())?;
+        if text[start..].starts_with(wanted) {
+            return Some(start);
+        }
+        start += 1;
+    }
 }
 
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";

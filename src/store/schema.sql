@@ -37,7 +37,7 @@ CREATE TABLE secret (
 
 CREATE TABLE unlocker (
     number  INTEGER PRIMARY KEY,        -- counted from 1
-    kind    TEXT NOT NULL,              -- `passphrase`, `age`, `ssh`, `key-file`
+    kind    TEXT NOT NULL,              -- `passphrase`, `recipient`, `key-file`
     label   TEXT NOT NULL,              -- the recipient, or what a person calls it
     wrapped BLOB NOT NULL,              -- the vault as an age file for this unlocker
     entry   INTEGER NOT NULL

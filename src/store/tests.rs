@@ -189,21 +189,21 @@ fn the_ledger_is_a_chain() {
 fn a_revocation_is_listed_and_a_dropped_key_is_gone() {
     let place = place();
     issue(&place, "client1", 1);
-    let revocation = Some(Revocation { at: day(3), reason: Reason::KeyCompromise });
+    let revocation = Revocation { at: day(3), reason: Reason::KeyCompromise };
     let Change::Certificate(certificate) = issued("client1", 1).remove(0) else { unreachable!() };
-    let revoked = Certificate { revocation, ..certificate };
+    let revoked = Certificate { revocation: Some(revocation), ..certificate };
     let mut writing = place.store.begin(PATIENCE).unwrap();
     writing.record(&Change::Certificate(revoked.clone())).unwrap();
     writing.record(&Change::SealedKey(revoked.serial, None)).unwrap();
     let not_after = revoked.validity.not_after();
     let name = Some(Name::parse("client1").unwrap());
-    let event = Event::Revoked { name, serial: revoked.serial, not_after, revocation: revocation.unwrap() };
+    let event = Event::Revoked { name, serial: revoked.serial, not_after, revocation };
     writing.commit(Draft { events: vec![event], ..draft(7) }).unwrap();
 
     let view = place.store.snapshot().unwrap();
     let mut listed = Vec::new();
     view.revoked(1, &mut |certificate| listed.push(certificate)).unwrap();
-    assert_eq!(listed, [revoked.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&revoked));
     assert_eq!(view.sealed_key(&revoked.serial).unwrap(), None);
     assert_eq!(view.totals().unwrap(), Totals { certificates: 1, revoked: 1 });
     assert_eq!(view.census(day(4)).unwrap().of(Role::Client, Status::Revoked), 1);
@@ -320,7 +320,7 @@ proptest! {
     fn no_row_panics(place_of in 0..COLUMNS.len(), number in any::<i64>(), bytes in prop::collection::vec(any::<u8>(), 0..24)) {
         let place = place();
         issue(&place, "client1", 1);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         let (table, column) = COLUMNS[place_of];
         for value in [number.to_string(), format!("x'{hex}'"), format!("CAST(x'{hex}' AS TEXT)"), "NULL".to_owned()] {
             alter(place.dir.path(), &format!("UPDATE {table} SET {column} = {value}"));

@@ -22,6 +22,7 @@ mod revocation;
 mod serials;
 mod site;
 mod state;
+mod stored;
 mod strace;
 mod together;
 mod vault;

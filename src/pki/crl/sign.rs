@@ -40,7 +40,8 @@ pub fn sign_crl(
     if !issuer.matches(key) {
         return Err(SignError::WrongKey);
     }
-    let entries = entries(revoked, profile.signed_at)?;
+    let revoked = in_order(revoked)?;
+    let entries = entries(&revoked, profile.signed_at);
     let list = ToBeSigned {
         version: V2,
         signature: key.algorithm().signature_identifier(),
@@ -54,7 +55,7 @@ pub fn sign_crl(
         ],
     };
     let der = sign(&list.to_der()?, key)?;
-    check::crl(&der, profile, revoked, issuer)?;
+    check::crl(&der, profile, &revoked, issuer)?;
     Ok(der)
 }
 
@@ -71,18 +72,22 @@ struct ToBeSigned<'a> {
     extensions: Vec<Extension>,
 }
 
-/// The contents of revokedCertificates.
-fn entries(revoked: &[RevokedEntry], signed_at: Time) -> Result<Vec<u8>, SignError> {
-    let mut ordered: Vec<&RevokedEntry> = revoked.iter().collect();
+/// By serial, each once.
+fn in_order(revoked: &[RevokedEntry]) -> Result<Vec<RevokedEntry>, SignError> {
+    let mut ordered = revoked.to_vec();
     ordered.sort_unstable_by_key(|entry| entry.serial);
-    if let Some(pair) = ordered.windows(2).find(|pair| pair[0].serial == pair[1].serial) {
-        return Err(SignError::Duplicate(pair[0].serial));
-    }
-    let mut der = Vec::with_capacity(ordered.len() * USUAL_ENTRY);
-    for entry in ordered {
+    let twice = ordered.windows(2).find(|pair| pair[0].serial == pair[1].serial);
+    twice.map_or(Ok(()), |pair| Err(SignError::Duplicate(pair[0].serial)))?;
+    Ok(ordered)
+}
+
+/// The contents of `revokedCertificates`.
+fn entries(revoked: &[RevokedEntry], signed_at: Time) -> Vec<u8> {
+    let mut der = Vec::with_capacity(revoked.len() * USUAL_ENTRY);
+    for entry in revoked {
         write_entry(&mut der, entry, signed_at);
     }
-    Ok(der)
+    der
 }
 
 /// An entry has at most 55 octets, so its length is known once it is written, and has one octet.
