@@ -1,16 +1,24 @@
-//! What keys, certificates and revocation lists cost: `cargo bench`.
-//! Knows no store and no disk; whole processes are timed elsewhere.
+//! What keys, certificates, revocation lists, the vault and the ledger cost: `cargo bench --bench cost`.
+//! Knows no whole process: `benches/figures` times those.
+
+mod facts;
+
+use std::ops::ControlFlow;
 
 use divan::{black_box, Bencher};
 use vpnpki::{
-    inventory::{Reason, Revocation, Role},
+    authority::trust,
+    inventory::{ActId, Change, Identity, Issuer, Reason, Revocation, Role},
     pki::{
         crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile, IssuerCertificate, LeafProfile,
         PrivateKey, RevokedEntry,
     },
+    secret::Secret,
     serial::Serial,
+    store::{self, Draft, Store},
     time::{Time, DAY},
     validity::Validity,
+    vault::{Binding, VaultKeys},
 };
 
 fn main() {
@@ -56,6 +64,79 @@ fn read_and_verify_list(bencher: Bencher, entries: u32) {
     bencher.bench(|| Crl::from_pem(black_box(pem.as_bytes())).and_then(|crl| crl.verify(&issuer)));
 }
 
+#[divan::bench]
+fn seal_a_key(bencher: Bencher) {
+    let (vault, pem) = (vault(&[]), key(Algorithm::P256).to_pem());
+    let binding = Binding::ca_key("ab12", &Serial::fresh([1; 16]));
+    bencher.bench(|| vault.seal(&binding, black_box(&pem)));
+}
+
+#[divan::bench]
+fn unseal_a_key(bencher: Bencher) {
+    let vault = vault(&[]);
+    let binding = Binding::ca_key("ab12", &Serial::fresh([1; 16]));
+    let sealed = vault.seal(&binding, &Secret::new(vec![0x61; 241])).expect("an age file");
+    bencher.bench(|| vault.unseal(&binding, black_box(&sealed)));
+}
+
+/// As `log verify` does with the vault: so many entries of one certificate each.
+#[divan::bench(args = [100, 1_000], sample_count = 10)]
+fn verify_ledger(bencher: Bencher, entries: u32) {
+    let filled = Filled::new(entries);
+    bencher.bench_local(|| trust::verify(&*filled.store.snapshot().expect("a view"), Some(&filled.vault)));
+}
+
+#[divan::bench(args = [100, 1_000], sample_count = 10)]
+fn visit_every_peer(bencher: Bencher, peers: u32) {
+    let filled = Filled::new(peers);
+    bencher.bench_local(|| {
+        let mut seen = 0;
+        let view = filled.store.snapshot().expect("a view");
+        let visited = view.peers(&mut |peer, certificate| {
+            black_box((peer, certificate));
+            seen += 1;
+            ControlFlow::Continue(())
+        });
+        assert!(visited.is_ok() && seen == peers);
+    });
+}
+
+/// A store with so many entries, each of which issued to one client.
+struct Filled {
+    store: Box<dyn Store>,
+    vault: VaultKeys,
+    _dir: tempfile::TempDir,
+}
+
+impl Filled {
+    fn new(entries: u32) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store::create(dir.path()).expect("a store");
+        let certificate = self_sign(&ca(), &key(Algorithm::P256)).expect("an authority");
+        let vault = vault(&certificate);
+        let mac = |hash: &[u8]| vault.mac(hash);
+        let mut writing = store.begin(std::time::Duration::ZERO).expect("the only writer");
+        let authority = Identity { id: "ab12".to_owned(), created: facts::now() };
+        let issuer = Issuer { number: 1, parent: None, certificate, sealed_key: vec![0x61; 540] };
+        for fact in [Change::Authority(authority), Change::Issuer(issuer)] {
+            writing.record(&fact).expect("a fact");
+        }
+        let (act, at, by) = (ActId([1; 16]), facts::now(), "benches".to_owned());
+        let draft = Draft { act, at, by, operation: "init", events: Vec::new(), suspect: false, mac: Some(&mac) };
+        writing.commit(draft).expect("the first entry");
+        for index in 0..entries {
+            facts::issue(&*store, index, index + 1, &mac).expect("an entry");
+        }
+        let problems = trust::verify(&*store.snapshot().expect("a view"), Some(&vault)).expect("a store").problems;
+        assert!(problems.is_empty(), "{problems:?}");
+        Self { store, vault, _dir: dir }
+    }
+}
+
+fn vault(ca_certificate: &[u8]) -> VaultKeys {
+    VaultKeys::create(vpnpki::pki::sha256(ca_certificate), [7; 32])
+}
+
 fn key(algorithm: Algorithm) -> PrivateKey {
     PrivateKey::generate(algorithm).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -66,13 +147,16 @@ fn now() -> Time {
 
 fn authority(algorithm: Algorithm) -> (IssuerCertificate, PrivateKey) {
     let key = key(algorithm);
-    let profile = CaProfile {
+    let der = self_sign(&ca(), &key).expect("an authority");
+    (IssuerCertificate::parse(&der).expect("an authority"), key)
+}
+
+fn ca() -> CaProfile {
+    CaProfile {
         common_name: "openvpn vpn.example.com".into(),
         serial: Serial::fresh([1; 16]),
         validity: Validity::of_days(now(), 3650, DAY),
-    };
-    let der = self_sign(&profile, &key).expect("an authority");
-    (IssuerCertificate::parse(&der).expect("an authority"), key)
+    }
 }
 
 fn leaf() -> LeafProfile {

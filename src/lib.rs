@@ -1,4 +1,59 @@
-//! vpnpki: gives people access to an `OpenVPN` network and takes it back.
+//! `vpnpki` gives people access to an `OpenVPN` network and takes it back. This page is the map of its rooms; the program
+//! itself is [`cli::main`]. `tests/map.rs` holds the map, and who may use whom, against the files.
+//!
+//! # The rooms
+//!
+//! Words, each parsed once at the edge; what cannot be, cannot be built:
+//! - [`name`]: of a peer; safe at once as a CN, a file name and an `OpenVPN` token.
+//! - [`serial`]: of a certificate, octets and never a number.
+//! - [`time`]: seconds of UTC.
+//! - [`validity`]: the first and the last second of something signed.
+//! - [`secret`]: bytes that are wiped and never printed.
+//!
+//! Rooms that only compute; they read no clock, file or environment:
+//! - [`inventory`]: peers, certificates and their status, what an act changes, the ledger's entries, what is due.
+//! - [`pki`]: keys, certificates, CRLs, and the check that reads back what was signed.
+//! - [`settings`]: `vpnpki.toml`, every fault with its line.
+//! - [`template`]: the configurations' templates, built in or a user's own.
+//! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
+//! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
+//!
+//! Rooms with an effect each:
+//! - [`vault`]: seals and unseals secrets as age files.
+//! - [`store`]: the database, behind one trait; all of the SQL.
+//! - [`files`]: the disk.
+//! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
+//! - [`world`]: clock and randomness.
+//!
+//! Rooms that bring the others together:
+//! - [`authority`]: the acts that end in a commit, one file each.
+//! - [`cli`]: arguments, prompts, reports and exit codes, one file for each command.
+//!
+//! # The life of `vpnpki issue laptop-7`
+//!
+//! 1. [`cli::main`] takes secrets out of the environment and parses `laptop-7` by [`Name::parse`](name::Name::parse).
+//! 2. [`Authority::open`](authority::Authority::open) checks whose the directory is
+//!    ([`files::check_authority_directory`]) and opens the database ([`store::open`]).
+//! 3. [`Authority::issue`](authority::Authority::issue) is the act. It loads the settings ([`settings::load`]) and the
+//!    templates ([`Templates::with_overrides`](template::Templates::with_overrides)); their faults end it here.
+//! 4. In one consistent view ([`Store::snapshot`](store::Store::snapshot)) the name is free, or the act ends.
+//! 5. [`Authority::unlock`](authority::Authority::unlock) opens the vault ([`vault::open_any`]) with what a
+//!    [`Keyholder`](authority::Keyholder) brings: a passphrase or an identity.
+//! 6. [`PrivateKey::generate`](pki::PrivateKey::generate) makes the key, before anyone else has to wait.
+//! 7. [`Store::begin`](store::Store::begin) opens the one writing transaction; the name is looked up again.
+//! 8. [`trust::check`](authority::trust::check) holds the store against its ledger; on a mismatch nothing is issued.
+//! 9. [`Unlocked`](authority::Unlocked) gives the CA's key, compared with its certificate.
+//! 10. [`World::random`](world::World::random) gives the bytes of [`Serial::fresh`](serial::Serial::fresh).
+//! 11. [`pki::sign_leaf`] signs, reads back what it signed, and holds it against every rule.
+//! 12. [`VaultKeys::seal`](vault::VaultKeys::seal) seals the key to its [`Binding`](vault::Binding), and
+//!     [`Writing::record`](store::Writing::record) takes over each [`Change`](inventory::Change).
+//! 13. [`bundle::client_ovpn`] makes the bundle, and [`files::stage`] writes it to the disk as a file without a name:
+//!     a full disk or a file in the way is found now, and rolls everything back.
+//! 14. [`Writing::commit`](store::Writing::commit) appends the ledger's [`Entry`](inventory::Entry) and makes all of it
+//!     durable. From here on `laptop-7` has access, whatever happens.
+//! 15. [`files::release_all`] links `laptop-7.ovpn` into place and syncs its directory.
+//! 16. [`Authority::publish`](authority::Authority::publish) brings the CRL to servers that are behind ([`publish::put`]).
+//! 17. [`Issued`](authority::issue::Issued) is what happened, for people or as JSON; [`cli::Exit`] is the exit code.
 
 pub mod authority;
 pub mod bundle;

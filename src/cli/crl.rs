@@ -191,7 +191,7 @@ impl Report for Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(added) = self.added.as_ref().filter(|added| added.changed) {
-            writeln!(f, "every later CRL goes to {}", added.dir.display())?;
+            writeln!(f, "every later CRL goes to {}", files::shown(&added.dir))?;
         }
         write_published(f, &self.published)
     }
@@ -209,7 +209,7 @@ impl Report for Written {
 
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "wrote {}", self.file.display())
+        writeln!(f, "wrote {}", files::shown(&self.file))
     }
 }
 
@@ -217,4 +217,4 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki crl publish
   vpnpki crl publish --add /etc/openvpn/server
-  vpnpki crl publish -o - | ssh vpn2 'cat > crl.new && mv crl.new /etc/openvpn/server/crl.pem'";
+  vpnpki crl publish -o crl.pem && rsync crl.pem vpn2:/etc/openvpn/server/";

@@ -53,6 +53,9 @@ CREATE TABLE peer (
     entry   INTEGER NOT NULL
 ) STRICT;
 
+-- Without it a certificate that comes before its new peer would make SQLite look through all peers for the deferred reference.
+CREATE INDEX peer_of_certificate ON peer (current);
+
 -- Narrow, since `list` reads it whole; what is long lies in tables beside it. Rows are never deleted, so that the highest
 -- id is also their number.
 CREATE TABLE certificate (

@@ -1,0 +1,53 @@
+//! Facts for a store as `issue` records them, with certificates and keys that are not real: what is timed reads rows.
+//! Knows nothing of what is timed.
+
+use vpnpki::{
+    inventory::{ActId, Certificate, Change, Event, Head, Holder, Peer, Role},
+    serial::Serial,
+    store::{CommitError, Draft, Store, StoreError, Writing},
+    time::{Time, DAY},
+    validity::Validity,
+};
+
+/// Records clients `from` to `to` in one act with its ledger entry; `mac` as the open vault makes it.
+pub fn issue(store: &dyn Store, from: u32, to: u32, mac: &dyn Fn(&[u8]) -> [u8; 32]) -> Result<Head, CommitError> {
+    let mut writing = store.begin(std::time::Duration::from_secs(30)).map_err(CommitError::NotDone)?;
+    let events = (from..to).map(|index| record(&mut *writing, index)).collect::<Result<_, _>>();
+    let draft = Draft {
+        act: ActId(octets(0xac, from)),
+        at: now(),
+        by: "benches".to_owned(),
+        operation: "issue",
+        events: events.map_err(CommitError::NotDone)?,
+        suspect: false,
+        mac: Some(mac),
+    };
+    writing.commit(draft)
+}
+
+fn record(writing: &mut dyn Writing, index: u32) -> Result<Event, StoreError> {
+    let serial = Serial::fresh(octets(0x5e, index));
+    // names that are made here are names
+    let name: vpnpki::name::Name = format!("client-{index:06}").parse().expect("a name");
+    let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
+    let validity = Validity::of_days(now(), 825, DAY);
+    let certificate = Certificate { serial, issuer: 1, holder, validity, issued: now(), revocation: None };
+    writing.record(&Change::Certificate(certificate))?;
+    // the sizes of a P-256 client's certificate and of its key as an age file
+    writing.record(&Change::CertificateDer(serial, vec![0x30; 400]))?;
+    writing.record(&Change::SealedKey(serial, Some(vec![0x61; 540])))?;
+    writing.record(&Change::Peer(Peer { name: name.clone(), role: Role::Client, created: now(), current: serial }))?;
+    Ok(Event::Issued { name, serial })
+}
+
+/// Different for each index, in no order.
+fn octets(kind: u8, index: u32) -> [u8; 16] {
+    let mut octets = [kind; 16];
+    octets[1..5].copy_from_slice(&index.wrapping_mul(2_654_435_761).to_be_bytes());
+    octets
+}
+
+/// The moment of all of it: now, since a clock far from the newest entry is questioned.
+pub fn now() -> Time {
+    vpnpki::world::World::real().now()
+}

@@ -1,0 +1,181 @@
+//! Why an act was not done: one enum for the family of acts, the causes kept.
+//! Knows no exit code and no hint; the command line decides those.
+
+use crate::{
+    authority::KeyholderError,
+    bundle::BundleError,
+    files::{DirectoryFault, FileError},
+    inventory::Role,
+    name::Name,
+    pki::{CertificateError, CrlError, KeyError, SignError},
+    publish::PublishError,
+    serial::Serial,
+    settings::Faults,
+    store::{CommitError, StoreError},
+    template::TemplateError,
+    time::Time,
+    vault::VaultError,
+    world::WorldError,
+};
+
+/// Why an act was not done. Nothing was changed unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The commit failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The PKI directory is not safe to use.
+    #[error(transparent)]
+    Directory(#[from] DirectoryFault),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The settings have faults.
+    #[error(transparent)]
+    Settings(#[from] Faults),
+    /// A template has a fault.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A bundle could not be made.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The vault, or something sealed, did not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// Nobody opened the vault.
+    #[error(transparent)]
+    Keyholder(#[from] KeyholderError),
+    /// A certificate or CRL was not signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// A key was not made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A certificate in the store cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The CRL in the store cannot be used.
+    #[error("the CRL in the store cannot be used: {0}")]
+    Crl(#[from] CrlError),
+    /// A target was refused.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// No randomness.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The CA key in the store is not that of the CA certificate.
+    #[error("the CA key in the store does not belong to the CA certificate")]
+    ForeignCaKey,
+    /// No CRL was signed, so nothing was published.
+    #[error("no CRL was signed: {0}")]
+    Unsigned(String),
+    /// There is no CRL.
+    #[error("the store holds no CRL")]
+    NoCrl,
+    /// The store is not what was written.
+    #[error("nothing was done, since the store is not what was written: {}", .0.join("; "))]
+    Mismatch(Vec<String>),
+    /// A valid certificate has the name.
+    #[error("cannot issue `{name}`: a valid certificate with this name exists until {}", .until.date())]
+    Taken {
+        /// The name.
+        name: Name,
+        /// Its notAfter.
+        until: Time,
+    },
+    /// The name was spelled otherwise before.
+    #[error("cannot issue `{asked}`: the name was given as `{known}`, and names do not differ in case only")]
+    Spelling {
+        /// As typed.
+        asked: Name,
+        /// As on record.
+        known: Name,
+    },
+    /// The name belongs to a peer of the other role.
+    #[error("cannot issue `{name}` as a {asked}: the name is a {known}'s")]
+    OtherRole {
+        /// The name.
+        name: Name,
+        /// The role asked for.
+        asked: Role,
+        /// The role on record.
+        known: Role,
+    },
+    /// The name has the wrong prefix for its role.
+    #[error("cannot issue `{name}`: {why}")]
+    Prefix {
+        /// The name.
+        name: Name,
+        /// The rule.
+        why: String,
+    },
+    /// The same name twice in one call.
+    #[error("`{0}` is named twice")]
+    Twice(Name),
+    /// No such peer.
+    #[error("there is no `{name}`")]
+    UnknownName {
+        /// As typed.
+        name: Name,
+        /// What comes near.
+        near: Option<Name>,
+    },
+    /// No such certificate.
+    #[error("there is no certificate serial:{0}")]
+    UnknownSerial(Serial),
+    /// A certificate cannot outlive its CA.
+    #[error("cannot issue for {days} days: the CA ends on {}", .ends.date())]
+    OutlivesCa {
+        /// As asked.
+        days: u32,
+        /// The CA's notAfter.
+        ends: Time,
+    },
+    /// The CA is over.
+    #[error("cannot issue: the CA ended on {}", .0.date())]
+    CaEnded(Time),
+    /// A bundle of someone who has no access.
+    #[error("cannot export `{name}`: its certificate is {what}")]
+    NoAccess {
+        /// Whose.
+        name: Name,
+        /// Revoked since when, or expired.
+        what: String,
+    },
+    /// The private key is not kept.
+    #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
+    NoKey(Name),
+    /// A key does not belong to its certificate.
+    #[error("the private key of `{0}` in the store does not belong to its certificate")]
+    ForeignKey(Name),
+    /// The clock is far from the newest entry.
+    #[error("the clock says {}, {days} days after the newest ledger entry; nothing was done", .now.date())]
+    Clock {
+        /// What it says.
+        now: Time,
+        /// How far.
+        days: i64,
+    },
+    /// Something asked for makes no sense together.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl AuthorityError {
+    /// Whether nobody was there to open the vault, as against someone with the wrong key.
+    pub fn nobody_unlocks(&self) -> bool {
+        matches!(self, Self::Keyholder(KeyholderError::Missing(_)))
+    }
+
+    /// Whether the CA's key is not what it should be: a revocation is recorded all the same.
+    pub(super) fn is_foreign_key(&self) -> bool {
+        match self {
+            Self::ForeignCaKey => true,
+            Self::Vault(error) => !error.is_locked(),
+            _ => false,
+        }
+    }
+}
