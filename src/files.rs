@@ -179,6 +179,12 @@ pub fn remove(path: &Path) -> Result<(), FileError> {
     folder.unlink(&name)
 }
 
+/// Whether the caller may write into a directory, and if not, why.
+pub fn writable(dir: &Path) -> Result<(), FileError> {
+    let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(dir, wanted).map_err(|errno| FileError::from_errno(dir, "write into", errno))
+}
+
 /// Makes the names in a directory durable.
 pub fn sync_dir(dir: &Path) -> Result<(), FileError> {
     Folder::open(dir)?.sync()

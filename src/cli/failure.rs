@@ -103,8 +103,7 @@ impl Failure {
     /// Says it on standard error.
     pub fn print(&self, command: &str, as_json: bool) -> Exit {
         let text = if as_json { self.json(command) } else { self.text() };
-        // nobody is left to tell when standard error is closed
-        let _ = anstream::stderr().write_all(text.as_bytes());
+        say(&text);
         self.exit
     }
 
@@ -121,6 +120,11 @@ impl Failure {
         let error = json!({ "kind": self.exit.word(), "message": self.message, "hints": self.hints });
         format!("{}\n", json!({ "vpnpki": 1, "command": command, "exit": self.exit.code(), "error": error }))
     }
+}
+
+/// Talk on standard error. Nobody is left to tell when that is closed, and what was done is done.
+pub(super) fn say(text: &str) {
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 /// What clap says, in its own words with what was typed made safe, or as one object.

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     authority::{Actor, Authority, Keyholder, KeyholderError},
-    cli::{environment::Environment, terminal, Exit, Failure, Global},
+    cli::{environment::Environment, failure, terminal, Exit, Failure, Global},
     files::{self, Kind},
     secret::Secret,
     store::Access,
@@ -87,7 +87,7 @@ impl Session {
     /// A warning on standard error; in JSON they are part of the object.
     pub fn warn(&self, warning: &str) {
         if !self.global.json && !self.global.quiet {
-            anstream::eprintln!("{}warning:{} {warning}", super::failure::YELLOW, super::failure::PLAIN);
+            failure::say(&format!("{}warning:{} {warning}\n", failure::YELLOW, failure::PLAIN));
         }
     }
 

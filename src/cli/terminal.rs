@@ -17,8 +17,7 @@ pub fn ask(question: &str) -> Option<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return None;
     }
-    eprint!("{question} [y/N] ");
-    io::stderr().flush().ok()?;
+    write!(io::stderr(), "{question} [y/N] ").ok()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).ok()?;
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -62,8 +62,9 @@ impl<'a> Hidden<'a> {
         let mut made = None;
         retry(home, &name, || match home.create(&name) {
             Ok(file) => {
+                let ours = owned(home, &name, &file)?;
                 made = Some(file);
-                owned(home, &name, made.as_ref())
+                Ok(ours)
             }
             Err(error) if error.exists() => Ok(false),
             Err(error) => Err(error),
@@ -93,9 +94,9 @@ impl HiddenFolder {
         let mut made = None;
         retry(&home, &name, || match home.create_folder(&name) {
             Ok(folder) => {
-                let ours = owned(&home, &name, Some(&folder.descriptor));
+                let ours = owned(&home, &name, &folder.descriptor)?;
                 made = Some(folder);
-                ours
+                Ok(ours)
             }
             // not found: another process took it for a leftover before we had locked it
             Err(error) if error.exists() || error.not_found() => Ok(false),
@@ -186,19 +187,25 @@ pub(super) fn same(one: &Stat, other: &Stat) -> bool {
 /// Tries to take the name until it is ours, removing what a kill left under it.
 fn retry(home: &Folder, name: &OsStr, mut attempt: impl FnMut() -> Result<bool, FileError>) -> Result<(), FileError> {
     for _ in 0..ATTEMPTS {
-        if attempt()? {
-            return Ok(());
-        }
-        if let Some(leftover) = Leftover::find(home, name)? {
-            leftover.remove()?;
+        match attempt() {
+            Ok(true) => return Ok(()),
+            Ok(false) => remove_leftover(home, name)?,
+            Err(error) => {
+                // made, but not opened or locked: then it looks like what a kill left; the error is the one to tell
+                let _ = remove_leftover(home, name);
+                return Err(error);
+            }
         }
     }
     Err(FileError::Busy { path: home.path.join(name) })
 }
 
+fn remove_leftover(home: &Folder, name: &OsStr) -> Result<(), FileError> {
+    Leftover::find(home, name)?.map_or(Ok(()), Leftover::remove)
+}
+
 /// Locks what we have just made; false when another process took it for a leftover before we had the lock.
-fn owned(home: &Folder, name: &OsStr, made: Option<&OwnedFd>) -> Result<bool, FileError> {
-    let Some(made) = made else { return Ok(false) };
+fn owned(home: &Folder, name: &OsStr, made: &OwnedFd) -> Result<bool, FileError> {
     match rustix::fs::flock(made, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Ok(false),

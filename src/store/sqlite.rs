@@ -42,10 +42,10 @@ impl Sqlite {
         }
         let path = file(dir);
         let opened = match (connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE), access) {
-            (Err(_), Access::Read) => connect_unwritable(&path),
+            (Err(error), Access::Read) if !is_busy(&error) => connect_unwritable(&path),
             (result, _) => result,
         };
-        let connection = opened.map_err(fault)?;
+        let connection = opened.map_err(|error| opening_fault(dir, error))?;
         check_format(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
@@ -97,11 +97,26 @@ impl Store for Sqlite {
     }
 }
 
+/// SQLite says that it could not open a file beside the database, not why; the directory says why.
+fn opening_fault(dir: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen) => files::writable(dir).err().map_or_else(|| fault(error), StoreError::File),
+        _ => fault(error),
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// The store's words for what SQLite says.
 fn fault(error: rusqlite::Error) -> StoreError {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(PATIENCE.as_secs()),
+        _ if is_busy(&error) => StoreError::Busy(PATIENCE.as_secs()),
         Some(ErrorCode::DiskFull) => StoreError::Full(error),
+        // the shared memory beside the WAL could not grow (sqlite.org/rescode.html#ioerr_shmsize)
+        _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(error),
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
         _ => StoreError::Database(error),

@@ -13,6 +13,8 @@ use std::{
 pub fn vpnpki(dir: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpnpki"));
     command.args(line.split_whitespace()).current_dir(dir).stdin(Stdio::null());
+    // cargo's: the loader would look for the system's libraries in each of its directories
+    command.env_remove("LD_LIBRARY_PATH");
     for variable in ["DIR", "PASSPHRASE", "PASSPHRASE_FILE", "IDENTITY"] {
         command.env_remove(format!("VPNPKI_{variable}"));
     }

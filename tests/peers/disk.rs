@@ -1,35 +1,15 @@
 //! A disk that is really full and a directory that is really read-only.
 //! Knows that reading commands must answer there all the same.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, io::Write, path::Path, process::Command};
 
 use crate::{
     common::{tree, Outcome},
+    mount::Mount,
     site::Site,
     state::State,
+    strace::{inject, trace, Fault},
 };
-
-/// Something mounted; unmounted when dropped.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(arguments: &str, at: &Path) -> Self {
-        Outcome::of(Command::new("mount").args(arguments.split(' ')).arg(at)).succeeds();
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        // lazily, since a failed test may still hold a file open
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
@@ -60,6 +40,50 @@ fn a_read_only_directory_is_an_error_that_changes_nothing() {
     }
     assert_eq!(tree(site.dir()), before, "something half done");
     goes_on(&site);
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn what_a_kill_left_beside_the_database_is_read_on_a_full_disk_and_on_a_read_only_one() {
+    let site = Site::new();
+    let _small = Mount::new("-t tmpfs -o size=6m,mode=0755 tmpfs", site.dir());
+    begin(&site);
+    killed_before_its_bundle_appears(&site, "issue client4");
+    let with_client4 =
+        || assert!(site.run("list").succeeds().stdout.contains("client4"), "what was committed is not read");
+
+    fill(&site.path("ballast"));
+    answers(&site);
+    with_client4();
+    // whoever read it last has taken the log into the database, which made room
+    fill(&site.path("ballast"));
+    refuses(&site, &["space", "full"]);
+    fs::remove_file(site.path("ballast")).unwrap();
+
+    killed_before_its_bundle_appears(&site, "issue client5");
+    remount(&site, "ro");
+    answers(&site);
+    with_client4();
+    refuses(&site, &["read-only", "Read-only"]);
+    remount(&site, "rw");
+    goes_on(&site);
+}
+
+/// Leaves a commit that is only in the write-ahead log.
+fn killed_before_its_bundle_appears(site: &Site, line: &str) {
+    site.tool("cp -a pki pki.saved").succeeds();
+    let (outcome, calls) = trace(site.dir(), &format!("{line} -o traced.ovpn"));
+    outcome.succeeds();
+    let link = calls.iter().find(|call| call.name == "linkat").expect("a bundle appears by a link");
+    site.tool("rm -rf pki traced.ovpn").succeeds();
+    site.tool("mv pki.saved pki").succeeds();
+    inject(site.dir(), line, link, Fault::Kill);
+    let log = fs::metadata(site.path("pki/pki.db-wal")).map_or(0, |log| log.len());
+    assert!(log > 0, "the kill left no write-ahead log");
+}
+
+fn remount(site: &Site, mode: &str) {
+    Outcome::of(Command::new("mount").args(["-o", &format!("remount,{mode}")]).arg(site.dir())).succeeds();
 }
 
 fn begin(site: &Site) {

@@ -14,6 +14,7 @@ mod kills;
 mod lints;
 mod lockout;
 mod made;
+mod mount;
 mod network;
 mod openvpn;
 mod races;
