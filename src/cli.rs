@@ -102,13 +102,13 @@ fn run(environment: Environment) -> Exit {
     let parsed = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return failure::usage(&error, json),
+        Err(error) => return failure::usage(error, json),
     };
     let name = cli.command.name();
     let session = Session::new(cli.global, environment);
     match cli.command.run(&session) {
         Ok(exit) => exit,
-        Err(failure) => failure.print(name, session.json()),
+        Err(failure) => session.fail(failure, name),
     }
 }
 

@@ -84,7 +84,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(&self.0)
     }
 }
 
@@ -110,10 +110,16 @@ impl<'de> Deserialize<'de> for Name {
 
 /// Text from outside made safe for a terminal: control and non-ASCII characters escaped, at most 80 characters.
 pub fn escape(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
+    let mut shown = escape_whole(&text.chars().take(80).collect::<String>());
     if text.chars().nth(80).is_some() {
         shown.push_str("...");
     }
+    shown
+}
+
+/// The same for a text that must not be cut.
+pub fn escape_whole(text: &str) -> String {
+    let shown: String = text.chars().flat_map(char::escape_default).collect();
     // `escape_default` also escapes quotes, which are harmless here and easier to read plain
     shown.replace("\\\"", "\"").replace("\\'", "'")
 }

@@ -34,9 +34,6 @@ pub enum TemplateError {
         line: usize,
         /// What is wrong.
         what: String,
-        /// The engine's own account.
-        #[source]
-        source: Box<minijinja::Error>,
     },
     /// A name that has no value.
     #[error("{file}:{line}: there is no `{name}`; there are {}", offered.join(", "))]

@@ -9,6 +9,7 @@ use crate::{
         revoke::{highest, CrlSummary},
         signing, since, Authority, AuthorityError, Keyholder, Unlocked,
     },
+    files,
     inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
@@ -181,7 +182,7 @@ impl Authority {
             Ok(published) => {
                 for target in published.targets.iter().filter(|target| !target.reached()) {
                     let why = target.problem.as_deref().unwrap_or("it is behind");
-                    warnings.push(format!("`{}` does not have the newest CRL: {why}", target.dir.display()));
+                    warnings.push(format!("`{}` does not have the newest CRL: {why}", files::shown(&target.dir)));
                 }
             }
             Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),

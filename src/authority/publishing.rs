@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    authority::{Authority, AuthorityError},
+    authority::{target::server_name, Authority, AuthorityError},
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
@@ -30,6 +30,9 @@ pub struct Published {
     /// Set when nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
+    /// The first server by name, whose directory could become a target where there is none.
+    #[serde(skip)]
+    pub server: String,
 }
 
 /// One target after publishing.
@@ -133,7 +136,8 @@ impl Authority {
         let dirs = self.target_dirs(&*view, publishing)?;
         if dirs.is_empty() {
             let number = view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number);
-            return Ok(Published { number, faulty: publishing.faulty, ..Published::default() });
+            let server = server_name(&*view)?;
+            return Ok(Published { number, faulty: publishing.faulty, server, ..Published::default() });
         }
         let desk = Desk::of(&*view, publishing)?;
         let found: Vec<Found> = dirs.iter().flat_map(|dir| desk.look(dir)).collect();

@@ -8,6 +8,7 @@ use crate::{
         publishing::{Published, Skipped},
         signing, trust, Authority, AuthorityError, Keyholder, Unlocked,
     },
+    files,
     inventory::{Certificate, Change, Event, Reason, Revocation, Role, Status},
     name::Name,
     serial::Serial,
@@ -106,6 +107,7 @@ impl Authority {
             warnings: Vec::new(),
         };
         if request.dry_run {
+            outcome.changed = false;
             outcome.warnings = warnings;
             return Ok(outcome);
         }
@@ -223,10 +225,11 @@ impl Authority {
                 }
             }
             let number = newer.crl.number().unwrap_or(0);
-            let dir = newer.dir.display().to_string();
             warnings.push(format!(
-                "`{dir}` has CRL {number}, newer than the store's: the store was put back; {learned} revocations were taken over from it"
+                "`{}` has CRL {number}, newer than the store's: the store was put back; {learned} revocations were taken over from it",
+                files::shown(&newer.dir)
             ));
+            let dir = newer.dir.display().to_string();
             events.push(Event::RolledBack { dir, number, learned });
         }
         Ok(events)

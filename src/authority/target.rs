@@ -56,7 +56,7 @@ pub(super) fn check_directory(outputs: &Outputs) -> Result<(), AuthorityError> {
 }
 
 /// The first server; with several, each target belongs to the one whose bundle was put there.
-fn server_name(view: &dyn View) -> Result<String, AuthorityError> {
+pub(super) fn server_name(view: &dyn View) -> Result<String, AuthorityError> {
     let mut first = String::new();
     view.peers(&mut |peer, _| {
         if peer.role == Role::Server && first.is_empty() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     inventory::{Change, Digest, Entry, EntryFault, Head, StoredEntry},
+    name::escape_whole,
     store::{committed_digest, Entries, StoreError, View},
     vault::VaultKeys,
 };
@@ -120,7 +121,7 @@ fn check_mac(stored: &StoredEntry, entry: &Entry, vault: &VaultKeys) -> Result<(
         Some(mac) if vault.verify_mac(&stored.hash.0, &mac.0) => Ok(()),
         Some(_) => Err(EntryFault::Mac(stored.seq)),
         None => match entry.unproven_change() {
-            Some(key) => Err(EntryFault::Unproven(stored.seq, key.to_owned())),
+            Some(key) => Err(EntryFault::Unproven(stored.seq, escape_whole(key))),
             None => Ok(()),
         },
     }
@@ -186,7 +187,7 @@ impl<'a> Chain<'a> {
         match self.committed.remove(&key) {
             Some(digest) if digest == fact.digest() => (),
             Some(_) => self.problem(changed(&key)),
-            None => self.problem(format!("`{key}` is in no ledger entry")),
+            None => self.problem(format!("`{}` is in no ledger entry", escape_whole(&key))),
         }
     }
 
@@ -196,7 +197,7 @@ impl<'a> Chain<'a> {
             self.committed.drain().filter(|(_, digest)| digest.is_some()).map(|(key, _)| key).collect();
         gone.sort();
         for key in gone {
-            self.problem(format!("`{key}` is gone from the store"));
+            self.problem(format!("`{}` is gone from the store", escape_whole(&key)));
         }
         let totals = view.totals()?;
         match &self.last {
@@ -231,7 +232,7 @@ pub fn head(view: &dyn View) -> Result<Option<Head>, StoreError> {
 }
 
 fn changed(key: &str) -> String {
-    format!("`{key}` is not what the ledger says it is")
+    format!("`{}` is not what the ledger says it is", escape_whole(key))
 }
 
 fn already_suspect(seq: u64) -> String {

@@ -191,7 +191,7 @@ impl Report for Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(added) = self.added.as_ref().filter(|added| added.changed) {
-            writeln!(f, "every later CRL goes to {}", added.dir.display())?;
+            writeln!(f, "every later CRL goes to {}", files::shown(&added.dir))?;
         }
         write_published(f, &self.published)
     }
@@ -209,7 +209,7 @@ impl Report for Written {
 
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "wrote {}", self.file.display())
+        writeln!(f, "wrote {}", files::shown(&self.file))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
         session::Session,
         Exit, Failure,
     },
+    files,
     name::Name,
     store::Access,
 };
@@ -117,7 +118,7 @@ impl fmt::Display for Answer {
         writeln!(f, "exported")?;
         write_bundles(f, &self.exported.delivery)?;
         if let Some(dir) = &self.exported.target {
-            writeln!(f, "every later CRL goes to {}", dir.display())?;
+            writeln!(f, "every later CRL goes to {}", files::shown(dir))?;
         }
         Ok(())
     }

@@ -3,10 +3,15 @@
 
 use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 
+use clap::{
+    error::{ContextKind, ContextValue},
+    CommandFactory,
+};
 use serde_json::json;
 
 use crate::{
     authority::{AuthorityError, KeyholderError},
+    name::escape,
     store::StoreError,
 };
 
@@ -87,6 +92,14 @@ impl Failure {
         self
     }
 
+    /// Several as one, for whoever reads exactly one object.
+    pub fn together(failures: &[Self]) -> Option<Self> {
+        let messages: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
+        let mut hints: Vec<String> = failures.iter().flat_map(|failure| failure.hints.clone()).collect();
+        hints.dedup();
+        Some(Self { exit: failures.first()?.exit, message: messages.join("; "), hints })
+    }
+
     /// Says it on standard error.
     pub fn print(&self, command: &str, as_json: bool) -> Exit {
         let text = if as_json { self.json(command) } else { self.text() };
@@ -110,9 +123,15 @@ impl Failure {
     }
 }
 
-/// What clap says, in its own words, or as one object.
-pub fn usage(error: &clap::Error, as_json: bool) -> Exit {
+/// What clap says, in its own words with what was typed made safe, or as one object.
+pub fn usage(mut error: clap::Error, as_json: bool) -> Exit {
     let informative = !error.use_stderr();
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(typed)) = error.get(kind) {
+            let safe = ContextValue::String(escape(typed));
+            error.insert(kind, safe);
+        }
+    }
     if informative || !as_json {
         let printed = error.print();
         return match (informative, printed) {
@@ -123,8 +142,20 @@ pub fn usage(error: &clap::Error, as_json: bool) -> Exit {
         };
     }
     let rendered = error.render().to_string();
-    let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    Failure::usage(message).print("", true)
+    let said: Vec<&str> = rendered.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    Failure::usage(said.join(" ").trim_start_matches("error: ")).print(&command_typed(), true)
+}
+
+/// The command whose arguments made no sense, as far as there is one of this name.
+fn command_typed() -> String {
+    let (mut level, mut typed) = (super::Cli::command(), Vec::new());
+    for argument in std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok()) {
+        if let Some(below) = level.find_subcommand(&argument).cloned() {
+            typed.push(argument);
+            level = below;
+        }
+    }
+    typed.join(" ")
 }
 
 impl From<AuthorityError> for Failure {

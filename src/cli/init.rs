@@ -8,14 +8,17 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 
 use crate::{
-    authority::init::{self, InitRequest, Initialised},
+    authority::{
+        init::{self, InitRequest, Initialised},
+        AuthorityError,
+    },
     cli::{
         outputs::{undelivered, write_bundles},
         report::Report,
         session::Session,
         Exit, Failure,
     },
-    files,
+    files::{self, FileError},
     name::Name,
     openvpn::DhChoice,
     pki::Algorithm,
@@ -114,7 +117,7 @@ impl Arguments {
             recovery,
             dry_run: self.dry_run,
         };
-        let mut made = init::init(&request, session.actor()).map_err(existing_target)?;
+        let mut made = init::init(&request, session.actor()).map_err(|error| existing_target(error, &request))?;
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
         session.report(&Made { made, dry_run: self.dry_run })
@@ -188,7 +191,7 @@ impl Arguments {
             unlocking.unlockers.push(Unlocker::Recipient(recipient));
         }
         if unlocking.unlockers.is_empty() || session.given_passphrase()?.is_some() {
-            unlocking.unlockers.insert(0, Unlocker::Passphrase(session.new_passphrase()?));
+            unlocking.unlockers.insert(0, Unlocker::Passphrase(session.new_passphrase().map_err(no_unlocker)?));
         }
         if let Some(path) = &self.recovery {
             let (unlocker, text) = Unlocker::fresh_key_file();
@@ -215,13 +218,27 @@ struct Unlocking {
 }
 
 /// A file in the way of a bundle: `init` has no `--force`, since what lies there may be another authority's.
-fn existing_target(error: crate::authority::AuthorityError) -> Failure {
-    let exists = matches!(&error, crate::authority::AuthorityError::File(error) if error.exists());
-    let mut failure = Failure::from(error);
-    if exists {
-        failure.hints = vec!["`--out DIR` puts bundles elsewhere, `--no-export` writes none".to_owned()];
+fn existing_target(error: AuthorityError, request: &InitRequest) -> Failure {
+    let AuthorityError::File(FileError::Exists { path }) = &error else { return error.into() };
+    let hint = if request.recovery.as_ref().is_some_and(|(file, _)| path.ends_with(file)) {
+        "`--recovery FILE` names a file that is made, not one that is there"
+    } else if request.publish.is_some() {
+        "`--publish DIR` names a directory without these files, `--out DIR` the place of clients' bundles"
+    } else {
+        "`--out DIR` puts bundles elsewhere, `--no-export` writes none"
+    };
+    Failure { hints: vec![hint.to_owned()], ..error.into() }
+}
+
+/// Nothing is locked yet: what is missing is what the new vault is to be opened with.
+fn no_unlocker(error: Failure) -> Failure {
+    if error.exit != Exit::Locked {
+        return error;
     }
-    failure
+    let message = "nothing was made: nothing was given that opens the vault, and nobody is there to ask".to_owned();
+    let hint = "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; \
+                `--recipient` an age or SSH public key; `--no-passphrase` needs neither";
+    Failure { message, hints: vec![hint.to_owned()], ..error }
 }
 
 #[derive(Serialize)]
@@ -253,7 +270,7 @@ impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Initialised { dir, ca, crl, issued, dh, delivery, target, .. } = &self.made;
         let verb = if self.dry_run { "would make" } else { "made" };
-        writeln!(f, "{verb} an authority in {}", dir.display())?;
+        writeln!(f, "{verb} an authority in {}", files::shown(dir))?;
         writeln!(f, "  CA      {} ({}) until {}", ca.name, ca.algorithm, ca.validity.not_after().date())?;
         for leaf in issued {
             writeln!(f, "  {:<7} {} until {}", leaf.role, leaf.name, leaf.validity.not_after().date())?;
@@ -268,14 +285,14 @@ impl fmt::Display for Made {
             return Ok(());
         }
         if let Some(path) = &self.made.recovery {
-            writeln!(f, "the recovery identity is in {}; take it away from this machine", path.display())?;
+            writeln!(f, "the recovery identity is in {}; take it away from this machine", files::shown(path))?;
         }
         writeln!(f, "next")?;
         if target.is_none() {
-            writeln!(
-                f,
-                "  vpnpki export server --publish -o /etc/openvpn/server   # on the VPN server: later CRLs go there"
-            )?;
+            // the server comes first, and there always is one
+            let server = issued.first().map_or_else(String::new, |server| server.name.to_string());
+            let command = format!("vpnpki export {server} --publish -o /etc/openvpn/server");
+            writeln!(f, "  {command:<55} # on the VPN server: later CRLs go there")?;
         }
         writeln!(f, "  systemctl enable --now openvpn-server@server")?;
         writeln!(f, "  vpnpki issue laptop-7                                   # one more client")?;
@@ -295,7 +312,7 @@ impl Report for Unchanged {
 
 impl fmt::Display for Unchanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "there is an authority in {}; nothing was changed", self.dir.display())
+        writeln!(f, "there is an authority in {}; nothing was changed", files::shown(&self.dir))
     }
 }
 

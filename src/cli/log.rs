@@ -148,7 +148,7 @@ impl Report for Verified {
     fn failures(&self) -> Vec<Failure> {
         match self.verification.problems.len() {
             0 => Vec::new(),
-            many => vec![Failure::refused(format!("the store is not what was written: {many} mismatches"))
+            many => vec![Failure::refused(format!("the store is not what was written: {many} mismatch{}", if many == 1 { "" } else { "es" }))
                 .hint("put `pki.db` back from a copy that verifies; until then `revoke` and `crl publish` work, `issue` and `export` do not")],
         }
     }
@@ -158,7 +158,7 @@ impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Verification { entries, facts, head, problems, depth } = &self.verification;
         for problem in problems {
-            writeln!(f, "MISMATCH {}", escape(problem))?;
+            writeln!(f, "MISMATCH {problem}")?;
         }
         let depth = if *depth == Depth::Everything { "with the vault" } else { "chain only" };
         writeln!(f, "{entries} entries and {facts} facts held against each other, {depth}")?;

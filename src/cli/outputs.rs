@@ -63,7 +63,7 @@ fn is_directory(path: &std::path::Path) -> Result<bool, Failure> {
 
 /// Lines about bundles that are in place.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
-    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, bundle.path.display()))
+    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))
 }
 
 /// Failures for bundles that are not.
@@ -73,7 +73,7 @@ pub fn undelivered(delivery: &Delivery, done: &str) -> Vec<Failure> {
         message: format!(
             "`{}` is {done}, but `{}` could not be put in place: {}",
             bundle.name,
-            bundle.path.display(),
+            files::shown(&bundle.path),
             bundle.problem
         ),
         hints: vec![format!("`vpnpki export {}` makes it again", bundle.name)],

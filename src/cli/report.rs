@@ -50,11 +50,12 @@ impl Session {
         };
         // whoever closed the pipe wants no more; what was done is done
         forgive_closed(write_out(text.as_bytes()))?;
-        let failures = report.failures();
-        for failure in &failures {
-            failure.print(R::COMMAND, self.json());
+        let mut failures = report.failures();
+        if self.json() {
+            failures = Failure::together(&failures).into_iter().collect();
         }
-        Ok(failures.first().map_or(report.exit(), |failure| failure.exit))
+        let exits: Vec<Exit> = failures.into_iter().map(|failure| self.fail(failure, R::COMMAND)).collect();
+        Ok(exits.first().copied().unwrap_or(report.exit()))
     }
 
     /// Prints rows as they arrive: a table, JSON lines, or one object with them in a list.

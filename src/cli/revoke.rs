@@ -12,8 +12,9 @@ use crate::{
         revoke::{Revocations, Revoked, Subject},
     },
     cli::{report::Report, session::Session, Exit, Failure},
+    files,
     inventory::{Reason, Role},
-    name::{escape, Name},
+    name::Name,
     store::{Access, View},
 };
 
@@ -89,7 +90,10 @@ fn reason(text: &str) -> Result<Reason, String> {
 pub fn unpublished(published: &Published) -> Vec<Failure> {
     if published.nobody() {
         let failure = Failure::refused("no server knows yet: no directory is known in which one reads the CRL");
-        return vec![failure.hint("`vpnpki export server --publish -o /etc/openvpn/server` on the VPN server, or `vpnpki crl publish --add DIR` for a directory that is in use")];
+        return vec![failure.hint(format!(
+            "`vpnpki export {} --publish -o /etc/openvpn/server` on the VPN server, or `vpnpki crl publish --add DIR` for a directory that is in use",
+            published.server
+        ))];
     }
     if published.skipped.is_some() {
         return Vec::new();
@@ -107,8 +111,7 @@ pub fn unpublished(published: &Published) -> Vec<Failure> {
 
 fn unreached(target: &Reached) -> Failure {
     let why = target.problem.clone().unwrap_or_else(|| "it has an older CRL".to_owned());
-    let failure =
-        Failure::refused(format!("the server of `{}` was not reached: {why}", escape(&target.dir.to_string_lossy())));
+    let failure = Failure::refused(format!("the server of `{}` was not reached: {why}", files::shown(&target.dir)));
     match &target.mend {
         Some(mend) => failure.hint(format!("`{mend}`, then `vpnpki crl publish`")),
         None => failure.hint("`vpnpki crl publish` tries again"),
@@ -125,7 +128,7 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
         None => (),
     }
     for target in &published.targets {
-        let file = target.file.as_deref().unwrap_or(&target.dir).display();
+        let file = files::shown(target.file.as_deref().unwrap_or(&target.dir));
         match target.state {
             TargetState::Published => writeln!(f, "published CRL {} to {file}", published.number)?,
             TargetState::Current => writeln!(f, "CRL {} is in {file}", published.number)?,

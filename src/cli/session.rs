@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     authority::{Actor, Authority, Keyholder, KeyholderError},
-    cli::{environment::Environment, terminal, Failure, Global},
+    cli::{environment::Environment, terminal, Exit, Failure, Global},
     files::{self, Kind},
     secret::Secret,
     store::Access,
@@ -41,6 +41,15 @@ impl Session {
 
     pub fn quiet(&self) -> bool {
         self.global.quiet
+    }
+
+    /// Says what went wrong. A hint works as it is typed, so it names the directory that was named.
+    pub fn fail(&self, mut failure: Failure, command: &str) -> Exit {
+        if let Some(dir) = &self.global.pki {
+            let named = format!("`vpnpki --pki {} ", files::quoted(dir));
+            failure.hints = failure.hints.iter().map(|hint| hint.replace("`vpnpki ", &named)).collect();
+        }
+        failure.print(command, self.json())
     }
 
     /// Opens the authority and says what is to be known about its place.

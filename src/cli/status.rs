@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     authority::{publishing::Reached, Authority},
     cli::{report::Report, session::Session, Exit, Failure},
+    files,
     inventory::{
         due::{self, Due, Subject},
         Certificate, Role, Status,
@@ -98,7 +99,8 @@ impl Screen {
             ControlFlow::Continue(())
         })?;
         let targets = authority.targets(&*view, publishing)?;
-        let problems = problems(&*view, &targets, publishing)?;
+        let server = servers.first().map_or("server", |server| &server.name);
+        let problems = problems(&*view, &targets, publishing, server)?;
         let not_after = issuer.validity().not_after();
         Ok(Self {
             dir: authority.dir().to_owned(),
@@ -115,17 +117,21 @@ impl Screen {
 }
 
 /// What is due and has no date.
-fn problems(view: &dyn View, targets: &[Reached], publishing: &Publishing) -> Result<Vec<String>, Failure> {
+fn problems(
+    view: &dyn View,
+    targets: &[Reached],
+    publishing: &Publishing,
+    server: &str,
+) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
     if targets.is_empty() && publishing.mode == PublishMode::Auto {
-        problems.push(
-            "no server knows the CRL: `vpnpki export server --publish -o DIR` or `vpnpki crl publish --add DIR`"
-                .to_owned(),
-        );
+        problems.push(format!(
+            "no server knows the CRL: `vpnpki export {server} --publish -o DIR` or `vpnpki crl publish --add DIR`"
+        ));
     }
     for target in targets.iter().filter(|target| !target.reached()) {
         let why = target.problem.as_deref().unwrap_or("it has an older CRL; `vpnpki crl publish` mends it");
-        problems.push(format!("{}: {why}", escape(&target.dir.to_string_lossy())));
+        problems.push(format!("{}: {why}", files::shown(&target.dir)));
     }
     if view.head()?.and_then(|head| head.read().ok()).is_some_and(|entry| entry.suspect) {
         problems.push("the store is not what was written: `vpnpki log verify` shows what".to_owned());
@@ -204,7 +210,7 @@ impl fmt::Display for Screen {
         )?;
         for target in &self.targets {
             let state = if target.reached() { "has it" } else { "does NOT have it" };
-            writeln!(f, "         {} {state}", target.dir.display())?;
+            writeln!(f, "         {} {state}", files::shown(&target.dir))?;
         }
         let Clients { valid, expired, revoked, suspended } = self.clients;
         writeln!(f, "clients  {valid} valid, {expired} expired, {revoked} revoked, {suspended} suspended")?;

@@ -73,7 +73,7 @@ fn remotes(reader: &mut Reader, section: &Section) -> Vec<Remote> {
         return Vec::new();
     };
     if given.is_empty() && !reader.has_fault(section, "remotes") {
-        reader.fault(section, "remotes", section.line(), "names no server");
+        reader.fault(section, "remotes", reader.line(section, "remotes"), "names no server");
     }
     let mut remotes: Vec<Remote> = Vec::new();
     for Read { value, line } in given {
@@ -83,7 +83,8 @@ fn remotes(reader: &mut Reader, section: &Section) -> Vec<Remote> {
         remotes.push(value);
     }
     if remotes.len() > MOST_REMOTES {
-        reader.fault(section, "remotes", section.line(), format!("OpenVPN takes at most {MOST_REMOTES} remotes"));
+        let line = reader.line(section, "remotes");
+        reader.fault(section, "remotes", line, format!("OpenVPN takes at most {MOST_REMOTES} remotes"));
     }
     remotes
 }

@@ -140,6 +140,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Where a key of a section stands; the section's own line when it is absent.
+    pub fn line(&self, section: &Section, key: &str) -> usize {
+        self.item(section, key).map_or(section.line, |(line, _)| line)
+    }
+
     fn item<'d>(&self, section: &Section<'d>, key: &str) -> Option<(usize, &'d Item)> {
         let (key, item) = section.entries?.get_key_value(key)?;
         Some((line_of(self.text, item.span().or_else(|| key.span())), item))

@@ -96,7 +96,7 @@ fn a_vpn_without_remotes_is_none() {
     let fault = |text: &str| load(text, "x").unwrap_err().to_string();
     assert!(fault("").starts_with("x:1: client.remotes: is missing"));
     assert!(fault("[ca]\ndays = 1\n[client]\n").starts_with("x:3: client.remotes: is missing"));
-    assert!(fault("[client]\nremotes = []").starts_with("x:1: client.remotes: names no server"));
+    assert!(fault("[client]\nremotes = []").starts_with("x:2: client.remotes: names no server"));
     assert!(fault("[client]\nremotes = \"a\"").starts_with("x:2: client.remotes: must be a list"));
     assert_eq!(fault("[client]\nremotes = [\"a:0\"]"), "x:2: client.remotes: `0` is no port; ports go from 1 to 65535");
     assert!(fault("[client]\nremotes = [\"a\",\n\"a:1194/udp\"]")

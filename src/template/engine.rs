@@ -15,8 +15,8 @@ use super::TemplateError;
 /// Fills a template; `file` is how errors name it.
 pub fn fill(file: &str, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
     let environment = environment();
-    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, error))?;
-    template.render(Value::from(Serde(values))).map_err(|error| refused(file, error))
+    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, &error))?;
+    template.render(Value::from(Serde(values))).map_err(|error| refused(file, &error))
 }
 
 /// Refuses a template that uses a name that is not offered, or leaves one unused that carries a setting.
@@ -27,7 +27,7 @@ pub fn check_names(
     others: &[&'static str],
 ) -> Result<(), TemplateError> {
     let environment = environment();
-    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, error))?;
+    let template = environment.template_from_named_str(file, text).map_err(|error| refused(file, &error))?;
     let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
     let offered: Vec<&'static str> = settings.iter().chain(others).copied().collect();
     if let Some(name) = used.iter().find(|name| !offered.contains(&name.as_str())) {
@@ -51,10 +51,10 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-fn refused(file: &str, error: minijinja::Error) -> TemplateError {
+fn refused(file: &str, error: &minijinja::Error) -> TemplateError {
     let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
     let line = error.line().unwrap_or(1);
-    TemplateError::Syntax { file: file.to_owned(), line, what, source: Box::new(error) }
+    TemplateError::Syntax { file: file.to_owned(), line, what }
 }
 
 /// The first line on which the name stands as a word of its own.

@@ -21,7 +21,8 @@ pub fn vpnpki(dir: &Path, line: &str) -> Command {
 
 /// What a finished process left: its status and its words.
 pub struct Outcome {
-    line: String,
+    /// What was run.
+    pub line: String,
     /// How it ended.
     pub status: ExitStatus,
     /// Its result.

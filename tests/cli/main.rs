@@ -1,0 +1,26 @@
+//! The command line as users and scripts meet it: words, exit codes, files, refusals.
+//! Needs no root, no peer and no network; what only real peers can prove is in `tests/peers`.
+
+#![expect(clippy::disallowed_methods, reason = "tests touch the disk and the environment as a user would")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bundles;
+mod database;
+mod exits;
+mod golden;
+mod json;
+mod keyholders;
+mod modes;
+mod names;
+mod passphrases;
+mod redact;
+mod revocation;
+mod rollback;
+mod scripts;
+mod settings;
+mod site;
+mod tampering;
+mod templates;
+mod terminal;

@@ -1,0 +1,168 @@
+//! What is asked at a terminal, and what is not: a pseudo-terminal stands for the person.
+//! Knows nothing of what passphrases do.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Write},
+    process::{Child, Command, ExitStatus},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+use rustix::pty::{grantpt, openpt, ptsname, unlockpt, OpenptFlags};
+
+use crate::{common::Outcome, site::Site};
+
+/// A person at a terminal with a program on it.
+struct Person {
+    screen: File,
+    shown: Receiver<u8>,
+    seen: String,
+    program: Child,
+}
+
+impl Person {
+    /// Starts `vpnpki` with the terminal as its own.
+    fn runs(site: &Site, line: &str) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).expect("a terminal of ours");
+        unlockpt(&master).expect("an open terminal");
+        let path = ptsname(&master, Vec::new()).expect("its name");
+        let path = path.to_str().expect("a plain name").to_owned();
+        let slave = || OpenOptions::new().read(true).write(true).open(&path).expect("the program's side");
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_vpnpki")]).args(line.split_whitespace());
+        command.current_dir(site.dir()).env("TERM", "dumb").env_remove("VPNPKI_PASSPHRASE");
+        let program = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("a program");
+        drop(command);
+        let screen = File::from(master);
+        let shown = watch(screen.try_clone().expect("the screen"));
+        Self { screen, shown, seen: String::new(), program }
+    }
+
+    /// Waits until this is on the screen.
+    #[track_caller]
+    fn sees(&mut self, text: &str) {
+        while !self.seen.ends_with(text) {
+            match self.shown.recv_timeout(Duration::from_secs(60)) {
+                Ok(byte) => self.seen.push(char::from(byte)),
+                Err(error) => panic!("`{text}` was not shown ({error}), but\n{}", self.seen),
+            }
+        }
+    }
+
+    fn types(&mut self, line: &str) {
+        // the echo is switched off only after the prompt was written
+        thread::sleep(Duration::from_millis(100));
+        self.screen.write_all(format!("{line}\n").as_bytes()).expect("a keyboard");
+    }
+
+    /// Everything that was shown, and how it ended.
+    fn ends(mut self) -> (String, ExitStatus) {
+        let status = self.program.wait().expect("its end");
+        while let Ok(byte) = self.shown.recv_timeout(Duration::from_millis(200)) {
+            self.seen.push(char::from(byte));
+        }
+        (self.seen, status)
+    }
+}
+
+/// Reads what is shown until nobody holds the other side.
+fn watch(mut screen: File) -> Receiver<u8> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut byte = [0];
+        while screen.read(&mut byte).is_ok_and(|read| read == 1) && sender.send(byte[0]).is_ok() {}
+    });
+    receiver
+}
+
+const INIT: &str = "init --remote vpn.example.com --issue client1 --no-export";
+
+#[test]
+fn a_new_passphrase_is_asked_for_twice_and_later_once() {
+    let site = Site::empty();
+    let mut person = Person::runs(&site, INIT);
+    person.sees("New passphrase for the vault: ");
+    person.types("correct horse");
+    person.sees("The same again: ");
+    person.types("correct horse");
+    let (seen, status) = person.ends();
+    assert!(status.success() && seen.contains("made an authority"), "{seen}");
+    assert!(!seen.contains("horse"), "it was shown: {seen}");
+
+    let mut person = Person::runs(&site, "issue client2");
+    person.sees("Passphrase: ");
+    person.types("correct horse");
+    let (seen, status) = person.ends();
+    assert!(status.success() && seen.contains("issued client2"), "{seen}");
+    assert!(!seen.contains("horse") && seen.matches("Passphrase").count() == 1, "{seen}");
+
+    let mut person = Person::runs(&site, "revoke client2 --no-publish");
+    person.sees("Passphrase: ");
+    person.types("wrong horse");
+    let (seen, status) = person.ends();
+    assert_eq!(status.code(), Some(4), "{seen}");
+    assert_eq!(site.status("client2"), "valid");
+}
+
+#[test]
+fn two_that_differ_make_nothing() {
+    let site = Site::empty();
+    let mut person = Person::runs(&site, INIT);
+    person.sees("New passphrase for the vault: ");
+    person.types("correct horse");
+    person.sees("The same again: ");
+    person.types("correct house");
+    let (seen, status) = person.ends();
+    assert_eq!(status.code(), Some(2), "{seen}");
+    assert!(seen.contains("the two passphrases differ; nothing was made"), "{seen}");
+    assert!(site.state().is_empty());
+}
+
+#[test]
+fn an_empty_one_makes_nothing() {
+    let site = Site::empty();
+    let mut person = Person::runs(&site, INIT);
+    person.sees("New passphrase for the vault: ");
+    person.types("");
+    let (seen, status) = person.ends();
+    assert_eq!(status.code(), Some(2), "{seen}");
+    assert!(seen.contains("an empty passphrase protects nothing") && site.state().is_empty(), "{seen}");
+}
+
+#[test]
+fn batch_never_asks_at_a_terminal() {
+    let site = crate::keyholders::locked();
+    for line in ["issue client2 --batch", "--pki other init --remote vpn.example.com --no-export --batch"] {
+        let (seen, status) = Person::runs(&site, line).ends();
+        assert_eq!(status.code(), Some(4), "{seen}");
+        assert!(!seen.contains("assphrase: "), "{seen}");
+    }
+    let site = Site::published("--issue client1");
+    let (seen, status) = Person::runs(&site, "revoke server --batch").ends();
+    assert!(status.success() && !seen.contains("[y/N]"), "{seen}");
+}
+
+#[test]
+fn ending_a_server_is_asked_at_a_terminal() {
+    let site = Site::published("--issue client1");
+    let mut person = Person::runs(&site, "revoke server");
+    person.sees("`server` is a server; revoke it? [y/N] ");
+    person.types("n");
+    let (seen, status) = person.ends();
+    assert_eq!(status.code(), Some(1), "{seen}");
+    assert_eq!(site.status("server"), "valid");
+    let (seen, status) = Person::runs(&site, "revoke server --yes").ends();
+    assert!(status.success() && !seen.contains("[y/N]"), "{seen}");
+    assert_eq!(site.status("server"), "revoked");
+}
+
+#[test]
+fn colour_is_for_a_terminal_that_wants_it() {
+    let site = Site::new();
+    let (seen, _) = Person::runs(&site, "issue client1").ends();
+    assert!(!seen.contains('\u{1b}'), "a dumb terminal: {seen:?}");
+    assert!(!Outcome::of(&mut site.vpnpki("issue client1")).stderr.contains('\u{1b}'));
+}
