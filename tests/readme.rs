@@ -373,7 +373,8 @@ fn is_path_of_ours(word: &str) -> bool {
     let files = ["Cargo.toml", "clippy.toml", "deny.toml", "rustfmt.toml", "rust-toolchain.toml"];
     let path = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
     let below = word.split_once('/').is_some_and(|(root, rest)| roots.contains(&root) && rest.contains(|c| c != '/'));
-    path && (below || files.contains(&word))
+    // `NAME` stands for a file to come
+    path && !word.contains("NAME") && (below || files.contains(&word))
 }
 
 fn readme() -> String {
