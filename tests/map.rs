@@ -57,8 +57,8 @@ const EFFECTS: [(&str, &str); 16] = [
     ("SysRng", "world"),
     ("std::env", "cli"),
     ("io::stdin()", "cli"),
-    ("println!", "cli"),
-    ("print!", "cli"),
+    ("println!", "nobody: it panics when nobody reads"),
+    ("print!", "nobody: it panics when nobody reads"),
     ("std::process::Command", "nobody: no other program is run"),
     ("std::net::Tcp", "nobody: no network is used"),
 ];

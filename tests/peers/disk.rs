@@ -74,10 +74,10 @@ fn killed_before_its_bundle_appears(site: &Site, line: &str) {
     site.tool("cp -a pki pki.saved").succeeds();
     let (outcome, calls) = trace(site.dir(), &format!("{line} -o traced.ovpn"));
     outcome.succeeds();
-    let link = calls.iter().find(|call| call.name == "linkat").expect("a bundle appears by a link");
+    let naming = calls.iter().find(|call| call.name == "linkat").expect("a bundle appears by a link");
     site.tool("rm -rf pki traced.ovpn").succeeds();
     site.tool("mv pki.saved pki").succeeds();
-    inject(site.dir(), line, link, Fault::Kill);
+    inject(site.dir(), line, naming, Fault::Kill);
     let log = fs::metadata(site.path("pki/pki.db-wal")).map_or(0, |log| log.len());
     assert!(log > 0, "the kill left no write-ahead log");
 }
