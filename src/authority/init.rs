@@ -107,6 +107,11 @@ pub fn exists(dir: &Path) -> bool {
     store::exists(dir)
 }
 
+/// Removes what an `init` that was killed at its very end left in an authority.
+pub fn sweep(dir: &Path) -> Result<(), AuthorityError> {
+    Ok(Nursery::sweep(dir)?)
+}
+
 /// Whether `dir` has settings that were put there before.
 pub fn has_settings(dir: &Path) -> Result<bool, AuthorityError> {
     Ok(files::exists(&dir.join(SETTINGS))?)
@@ -148,8 +153,11 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
         let path = nursery.path().join(super::unlock::VAULT_KEY);
         files::stage(&path, key_file.expose(), Visibility::Private, Overwrite::Refuse, None)?.release()?;
     }
-    nursery.commit()?;
+    let left = nursery.commit()?;
     let mut outcome = made.outcome;
+    outcome.warnings.extend(left.map(|why| {
+        format!("the authority stands, but what it was built in is left: {why}; `vpnpki init --if-missing` removes it")
+    }));
     outcome.changed = true;
     outcome.delivery = deliver::release(made.staged);
     if let Some((path, staged)) = recovery {

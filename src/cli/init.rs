@@ -127,6 +127,9 @@ impl Arguments {
     }
 
     fn refuse_or_leave(&self, session: &Session, dir: PathBuf) -> Result<Exit, Failure> {
+        if !self.dry_run {
+            init::sweep(&dir)?;
+        }
         if self.if_missing {
             return session.report(&Unchanged { changed: false, dir });
         }

@@ -54,17 +54,23 @@ impl Nursery {
 
     /// Makes all of it durable and then real, or leaves the target as it was. Close the database before: this opens
     /// its files, and closing them drops the locks that the process has on them. Files in a directory of another owner
-    /// are given to that owner when root builds.
-    pub fn commit(mut self) -> Result<(), FileError> {
+    /// are given to that owner when root builds. Returns why the empty nursery is still there, where it could not be
+    /// removed: that undoes nothing.
+    pub fn commit(mut self) -> Result<Option<FileError>, FileError> {
         self.hidden.folder.sync_all()?;
         match &self.place {
             Place::Beside(name) => {
                 self.hidden.home.take(&self.hidden.home, &self.hidden.name, name)?;
                 self.hidden.settle();
-                self.hidden.home.sync()
+                self.hidden.home.sync().map(|()| None)
             }
             Place::Inside => self.move_out(),
         }
+    }
+
+    /// Removes what a kill left after an authority became real in `target`; the authority stays as it is.
+    pub fn sweep(target: &Path) -> Result<(), FileError> {
+        clear(&Folder::open(target)?, OsStr::new(INNER))
     }
 
     fn beside(home: Folder, name: OsString) -> Result<Self, FileError> {
@@ -85,7 +91,7 @@ impl Nursery {
         Ok(Self { hidden, place: Place::Inside })
     }
 
-    fn move_out(&mut self) -> Result<(), FileError> {
+    fn move_out(&mut self) -> Result<Option<FileError>, FileError> {
         let (inner, home) = (&self.hidden.folder, &self.hidden.home);
         let names: Vec<OsString> = inner.names()?.into_iter().filter(|name| name != DATABASE).collect();
         give_to_owner(inner, home)?;
@@ -104,9 +110,8 @@ impl Nursery {
             return Err(error);
         }
         let synced = home.sync();
-        // the authority stands; a nursery that cannot be removed now is removed by the next `create`
-        let _ = self.hidden.remove();
-        synced
+        let removed = self.hidden.remove();
+        synced.map(|()| removed.err())
     }
 }
 
@@ -308,8 +313,9 @@ mod tests {
         write(&left.join("vault.key"), b"key");
         rustix::fs::link(left.join("vault.key"), home.path().join("vault.key")).unwrap();
         write(&home.path().join("pki.db"), b"database");
-        assert!(Nursery::create(home.path()).is_err_and(|error| error.exists()));
+        Nursery::sweep(home.path()).unwrap();
         assert_eq!(list(home.path()).unwrap(), ["pki.db", "vault.key"]);
         assert_eq!(read(&home.path().join("vault.key"), 9).unwrap(), b"key");
+        assert!(Nursery::create(home.path()).is_err_and(|error| error.exists()));
     }
 }
