@@ -168,8 +168,10 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     }
     if outcome.target.is_some() {
         // the server there may be one that drops its privileges and could not read what was put there
-        let authority = Authority::open(&request.dir, Access::Write, actor)?;
-        authority.publish_quietly(&authority.publishing().0, &mut outcome.warnings);
+        match Authority::open(&request.dir, Access::Write, actor) {
+            Ok(authority) => authority.publish_quietly(&authority.publishing().0, &mut outcome.warnings),
+            Err(error) => outcome.warnings.push(format!("the server's directory was not looked at again: {error}")),
+        }
     }
     Ok(outcome)
 }

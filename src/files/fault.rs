@@ -88,7 +88,7 @@ pub enum FileError {
         entry: PathBuf,
     },
     /// Anything else, as the system says it.
-    #[error("cannot {act} `{}`", shown(.path))]
+    #[error("cannot {act} `{}`: {source}", shown(.path))]
     Other {
         /// What was not done.
         act: &'static str,
@@ -186,7 +186,7 @@ mod tests {
             (Errno::DQUOT, "full"),
             (Errno::ROFS, "read-only"),
             (Errno::ACCESS, "permission denied"),
-            (Errno::IO, "cannot write `/etc/x`"),
+            (Errno::IO, "cannot write `/etc/x`: Input/output error"),
         ] {
             let message = FileError::from_errno(path, "write", errno).to_string();
             assert!(message.contains(words), "{message}");
