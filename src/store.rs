@@ -161,6 +161,9 @@ pub enum Access {
     Write,
 }
 
+/// What a back end says in its own words.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why the store did not do it. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -172,10 +175,10 @@ pub enum StoreError {
     Busy(u64),
     /// The disk is full.
     #[error("the disk that holds the authority is full; nothing was changed")]
-    Full(#[source] rusqlite::Error),
+    Full(#[source] Cause),
     /// The mount or file is read-only.
     #[error("the authority lies on a read-only file system or file; nothing was changed")]
-    ReadOnly(#[source] rusqlite::Error),
+    ReadOnly(#[source] Cause),
     /// Written by a later vpnpki.
     #[error("the authority has store format {found}; this vpnpki knows formats up to {known}")]
     Newer {
@@ -192,7 +195,7 @@ pub enum StoreError {
     File(#[from] FileError),
     /// Any other fault of the database.
     #[error("the authority's store could not be used: {0}")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] Cause),
 }
 
 /// What is known after a failed commit.

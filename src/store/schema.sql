@@ -44,10 +44,10 @@ CREATE TABLE unlocker (
 ) STRICT;
 
 CREATE TABLE peer (
-    id      INTEGER PRIMARY KEY,
+    id      INTEGER PRIMARY KEY,        -- of the row; said nowhere outside of the database
     name    TEXT    NOT NULL,           -- as first spelled
     folded  TEXT    NOT NULL UNIQUE,    -- in lower case, computed by us: names differ in more than case
-    role    TEXT    NOT NULL CHECK (role IN ('client', 'server')),
+    role    TEXT    NOT NULL CHECK (role IN ('client', 'server')),  -- its certificates' extended key usage
     created INTEGER NOT NULL,           -- when the name was first given
     current INTEGER NOT NULL REFERENCES certificate (id) DEFERRABLE INITIALLY DEFERRED,  -- the certificate in bundles made now
     entry   INTEGER NOT NULL
@@ -59,9 +59,9 @@ CREATE INDEX peer_of_certificate ON peer (current);
 -- Narrow, since `list` reads it whole; what is long lies in tables beside it. Rows are never deleted, so that the highest
 -- id is also their number.
 CREATE TABLE certificate (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
-    serial     BLOB    NOT NULL,
-    issuer     INTEGER NOT NULL REFERENCES issuer (number),
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- counted from 1 without gaps
+    serial     BLOB    NOT NULL,        -- 1 to 20 octets, unique for the issuer
+    issuer     INTEGER NOT NULL REFERENCES issuer (number),  -- who signed it
     peer       INTEGER REFERENCES peer (id) DEFERRABLE INITIALLY DEFERRED,  -- NULL for a serial learned from a published CRL
     algorithm  TEXT,                    -- of the key; NULL where the peer is
     not_before INTEGER NOT NULL,        -- first second in which it holds
@@ -79,29 +79,29 @@ CREATE INDEX certificate_of_peer ON certificate (peer);
 CREATE INDEX certificate_revoked ON certificate (issuer, serial) WHERE revoked IS NOT NULL;
 
 CREATE TABLE certificate_der (
-    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),
+    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),  -- which
     der         BLOB    NOT NULL,       -- as it was signed
     entry       INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE sealed_key (
-    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),
+    certificate INTEGER PRIMARY KEY REFERENCES certificate (id),  -- whose
     sealed      BLOB    NOT NULL,       -- PKCS#8 PEM behind its binding, as an age file; the row goes when the key is dropped
     entry       INTEGER NOT NULL
 ) STRICT;
 
 -- Only the newest CRL of each issuer; of older ones the ledger keeps number, dates and hash.
 CREATE TABLE crl (
-    issuer      INTEGER PRIMARY KEY REFERENCES issuer (number),
+    issuer      INTEGER PRIMARY KEY REFERENCES issuer (number),  -- who signed it
     number      INTEGER NOT NULL,       -- CRL number (RFC 5280, 5.2.3); only grows
-    this_update INTEGER NOT NULL,
-    next_update INTEGER NOT NULL,
+    this_update INTEGER NOT NULL,       -- first second in which it holds
+    next_update INTEGER NOT NULL,       -- last second in which it holds
     entries     INTEGER NOT NULL,       -- how many serials it lists
     entry       INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE crl_chunk (
-    issuer INTEGER NOT NULL REFERENCES crl (issuer),
+    issuer INTEGER NOT NULL REFERENCES crl (issuer),  -- whose CRL
     part   INTEGER NOT NULL,            -- counted from 0
     der    BLOB    NOT NULL,            -- at most 256 KiB of the DER
     PRIMARY KEY (issuer, part)
@@ -115,7 +115,7 @@ CREATE TABLE target (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger (
-    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,  -- counted from 1 without gaps
     act     BLOB NOT NULL UNIQUE,       -- the act's random id
     revokes INTEGER NOT NULL,           -- 1 when the entry holds a revocation
     body    TEXT NOT NULL,              -- the entry as JSON, exactly as hashed

@@ -114,12 +114,12 @@ fn fault(error: rusqlite::Error) -> StoreError {
     let extended = error.sqlite_error().map(|error| error.extended_code);
     match error.sqlite_error_code() {
         _ if is_busy(&error) => StoreError::Busy(PATIENCE.as_secs()),
-        Some(ErrorCode::DiskFull) => StoreError::Full(error),
+        Some(ErrorCode::DiskFull) => StoreError::Full(error.into()),
         // the shared memory beside the WAL could not grow (sqlite.org/rescode.html#ioerr_shmsize)
-        _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(error),
-        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error),
+        _ if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full(error.into()),
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error.into()),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged(error.to_string()),
-        _ => StoreError::Database(error),
+        _ => StoreError::Database(error.into()),
     }
 }
 

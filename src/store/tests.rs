@@ -282,6 +282,20 @@ fn format_1_is_read_for_ever() {
     }
 }
 
+#[test]
+fn every_column_of_the_schema_says_what_it_holds() {
+    let schema = include_str!("schema.sql");
+    let is_column = |line: &str| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        line.starts_with("    ") && word.chars().all(|c| c.is_ascii_lowercase() || c == '_') && word != "entry"
+    };
+    let columns: Vec<&str> = schema.lines().filter(|line| is_column(line)).collect();
+    assert!(columns.len() > 40, "{columns:?}");
+    for column in columns {
+        assert!(column.contains("-- "), "{column}");
+    }
+}
+
 fn write(path: &Path, bytes: &[u8]) {
     files::stage(path, bytes, Visibility::Private, Overwrite::Refuse, None).unwrap().release().unwrap();
 }
