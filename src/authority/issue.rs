@@ -177,7 +177,7 @@ impl Authority {
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
     pub(super) fn publish_quietly(&self, publishing: &crate::settings::Publishing, warnings: &mut Vec<String>) {
-        if publishing.mode == PublishMode::Manual {
+        if publishing.mode == PublishMode::Manual || self.has_no_target(publishing) {
             return;
         }
         match self.publish(publishing) {

@@ -186,6 +186,13 @@ impl Authority {
         Ok(dirs)
     }
 
+    /// Whether there is nowhere to publish to, which `issue` need not go on about: it would read every peer for the
+    /// name of a server.
+    pub(super) fn has_no_target(&self, publishing: &Publishing) -> bool {
+        let dirs = self.view().and_then(|view| self.target_dirs(&*view, publishing));
+        dirs.is_ok_and(|dirs| dirs.is_empty())
+    }
+
     /// The newest CRL, held against the CA beside it.
     pub fn newest_crl(&self, view: &dyn View) -> Result<SignedCrl, AuthorityError> {
         Ok(newest(view)?.1)

@@ -59,10 +59,11 @@ pub(super) fn check_directory(outputs: &Outputs) -> Result<(), AuthorityError> {
 pub(super) fn server_name(view: &dyn View) -> Result<String, AuthorityError> {
     let mut first = String::new();
     view.peers(&mut |peer, _| {
-        if peer.role == Role::Server && first.is_empty() {
-            peer.name.as_str().clone_into(&mut first);
+        if peer.role == Role::Client {
+            return std::ops::ControlFlow::Continue(());
         }
-        std::ops::ControlFlow::Continue(())
+        peer.name.as_str().clone_into(&mut first);
+        std::ops::ControlFlow::Break(())
     })?;
     Ok(first)
 }

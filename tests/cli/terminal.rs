@@ -33,7 +33,12 @@ impl Person {
         let slave = || OpenOptions::new().read(true).write(true).open(&path).expect("the program's side");
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_vpnpki")]).args(line.split_whitespace());
-        command.current_dir(site.dir()).env("TERM", "dumb").env_remove("VPNPKI_PASSPHRASE");
+        command
+            .current_dir(site.dir())
+            .env("TERM", "dumb")
+            .env_remove("VPNPKI_PASSPHRASE")
+            .env_remove("CI")
+            .env_remove("CLICOLOR_FORCE");
         let program = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("a program");
         drop(command);
         let screen = File::from(master);

@@ -15,6 +15,10 @@ pub fn vpnpki(dir: &Path, line: &str) -> Command {
     command.args(line.split_whitespace()).current_dir(dir).stdin(Stdio::null());
     // cargo's: the loader would look for the system's libraries in each of its directories
     command.env_remove("LD_LIBRARY_PATH");
+    // each of these changes what is coloured
+    for variable in ["CI", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+        command.env_remove(variable);
+    }
     for variable in ["DIR", "PASSPHRASE", "PASSPHRASE_FILE", "IDENTITY"] {
         command.env_remove(format!("VPNPKI_{variable}"));
     }
