@@ -246,7 +246,7 @@ fn totals_differ(entry: &Entry, certificates: u64, revoked: u64) -> String {
     )
 }
 
-/// Up to here every act verifies everything: some milliseconds.
-const SMALL: u64 = 256;
+/// Up to so many certificates every act verifies everything: about two milliseconds of a processor's time.
+const SMALL: u64 = 32;
 
 const MOST_PROBLEMS: usize = 50;
