@@ -31,6 +31,14 @@ fn site() -> Site {
     site
 }
 
+/// The same with so many others that an act no longer verifies everything, but the newest entry and what it relies on.
+fn crowded() -> Site {
+    let site = site();
+    let others: Vec<String> = (0..40).map(|number| format!("other{number}")).collect();
+    site.run(&format!("issue {} --no-export --identity key", others.join(" "))).succeeds();
+    site
+}
+
 /// Found with the vault; nobody gets a certificate or bundle, and nothing is written by trying.
 #[track_caller]
 fn found(site: &Site, problem: &str) {
@@ -93,6 +101,37 @@ fn a_row_that_was_un_revoked_with_its_chain_recomputed_and_no_macs_is_found() {
     found(&site, "without a MAC");
     site.run("log verify").exits(0).says("chain only");
     revocation_works(&site, &serial);
+}
+
+#[test]
+fn among_many_an_un_revoked_row_is_found_by_every_act() {
+    let site = crowded();
+    let serial = site.serial("client1");
+    Database::of(&site).change("UPDATE certificate SET revoked = NULL, reason = NULL WHERE revoked IS NOT NULL", []);
+    found(&site, &format!("`certificate/{serial}` is not what the ledger says it is"));
+    revocation_works(&site, &serial);
+}
+
+#[test]
+fn among_many_a_chain_recomputed_is_found_by_every_act() {
+    for macs in [Macs::Kept, Macs::Dropped] {
+        let site = crowded();
+        let serial = site.serial("client1");
+        Database::of(&site).take_back_revocation(&serial, macs);
+        found(&site, "MAC");
+        revocation_works(&site, &serial);
+    }
+}
+
+#[test]
+fn among_many_a_cut_tail_and_a_replaced_ca_key_are_found_by_every_act() {
+    let site = crowded();
+    Database::of(&site).change("DELETE FROM ledger WHERE seq = (SELECT max(seq) FROM ledger)", []);
+    found(&site, "is in no ledger entry");
+    let site = crowded();
+    let key = Database::of(&site).blob("SELECT sealed FROM sealed_key LIMIT 1", []);
+    Database::of(&site).change("UPDATE issuer SET sealed_key = ?1", [key]);
+    found(&site, "`issuer/1` is not what the ledger says it is");
 }
 
 #[test]
