@@ -1,13 +1,21 @@
 //! `vpnpki generate`: man pages and completions from the same tree of commands that is parsed.
 //! Knows nothing of any authority.
 
-use std::path::PathBuf;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
+use serde::Serialize;
 
 use crate::{
-    cli::{report, session::Session, Cli, Exit, Failure},
+    cli::{
+        report::{self, Report},
+        session::Session,
+        Cli, Exit, Failure,
+    },
     files::{self, Overwrite, Visibility},
     secret::Secret,
 };
@@ -37,25 +45,60 @@ enum Command {
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
-        if session.json() {
-            return Err(Failure::usage("man pages and completions have no JSON form"));
-        }
-        match self.command {
-            Command::Completions { shell } => {
-                let mut script = Vec::new();
-                clap_complete::generate(shell, &mut Cli::command(), "vpnpki", &mut script);
-                report::deliver(&Secret::new(script))?;
-            }
-            Command::Man { out: None } => report::deliver(&Secret::new(page(&Cli::command())?))?,
-            Command::Man { out: Some(dir) } => {
-                for (name, command) in commands() {
-                    let path = dir.join(format!("{name}.1"));
-                    files::stage(&path, &page(&command)?, Visibility::Public, Overwrite::Replace, None)?.release()?;
-                }
-            }
+        let made = match self.command {
+            Command::Completions { shell } => completions(shell),
+            Command::Man { out: None } => Made { text: Some(text(page(&Cli::command())?)), ..Made::default() },
+            Command::Man { out: Some(dir) } => write_pages(&dir)?,
+        };
+        match (&made.text, session.json()) {
+            (Some(text), false) => report::deliver(&Secret::from(text.clone()))?,
+            (None, false) => (),
+            (_, true) => return session.report(&made),
         }
         Ok(Exit::Done)
     }
+}
+
+/// What was generated: a text, or files.
+#[derive(Serialize, Default)]
+struct Made {
+    changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<PathBuf>,
+}
+
+impl Report for Made {
+    const COMMAND: &'static str = "generate";
+}
+
+impl fmt::Display for Made {
+    /// People get the text itself, as it is.
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+fn completions(shell: Shell) -> Made {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "vpnpki", &mut script);
+    Made { text: Some(text(script)), ..Made::default() }
+}
+
+fn write_pages(dir: &Path) -> Result<Made, Failure> {
+    let mut made = Made { changed: true, ..Made::default() };
+    for (name, command) in commands() {
+        let path = dir.join(format!("{name}.1"));
+        files::stage(&path, &page(&command)?, Visibility::Public, Overwrite::Replace, None)?.release()?;
+        made.files.push(path);
+    }
+    Ok(made)
+}
+
+/// Both crates write nothing but text.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Every command with the name of its page, `vpnpki-crl-publish`.

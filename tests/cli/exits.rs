@@ -69,7 +69,6 @@ fn usage_is_2_and_changes_nothing() {
         ("list --json --jsonl", "cannot be used with"),
         ("revoke client1 --reason certificateHold", "not for ever"),
         ("--pki other init", "`--remote HOST` is missing"),
-        ("generate man --json", "no JSON form"),
     ] {
         site.refuses(line, 2, why);
     }

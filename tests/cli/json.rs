@@ -57,6 +57,9 @@ fn every_command_prints_one_object_with_its_name_and_whether_it_changed_somethin
         ("log", "log", false),
         ("log -n 0", "log", false),
         ("log verify", "log verify", false),
+        ("generate man", "generate", false),
+        ("generate completions bash", "generate", false),
+        ("generate man -o .", "generate", true),
     ] {
         result(&site, line, command, changed);
     }
@@ -77,7 +80,7 @@ fn every_error_is_one_object_on_standard_error() {
         ("crl publish --frobnicate", 2, "usage", "crl publish"),
         ("list --jsonl", 2, "usage", "list"),
         ("frobnicate", 2, "usage", ""),
-        ("generate man", 2, "usage", "generate"),
+        ("generate man -o nowhere", 1, "refused", "generate"),
     ] {
         let outcome = site.run(&format!("{line} --json")).exits(code);
         let object = one_object(&outcome.stderr, &outcome);
