@@ -13,13 +13,6 @@ pub use server::{inspect, Reader, ServerDirectory};
 
 use crate::files::{self, shown, FileError, Kind, Overwrite, Visibility};
 
-/// A server's directory that the user named as one where every later CRL goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Target {
-    /// The directory, absolute.
-    pub dir: PathBuf,
-}
-
 /// What was done to a target's CRL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reached {

@@ -186,9 +186,10 @@ impl Authority {
         let mut events = self.take_over(&mut *writing, &unlocked, publishing, warnings)?;
         let above = highest(&events);
         let (due, _) = sort_out(&*writing, &request.subjects, now)?;
+        let keep = self.keep_keys();
         for certificate in due {
             let revocation = Revocation { at: now, reason: request.reason };
-            events.extend(record(&mut *writing, certificate, revocation, self.keep_keys())?);
+            events.extend(record(&mut *writing, certificate, revocation, keep)?);
         }
         let signed = match signing::sign_crl(&mut *writing, &unlocked, now, publishing.crl_days, above) {
             Ok((crl, signed)) => {
