@@ -69,6 +69,9 @@ pub enum AuthorityError {
     /// The CA key in the store is not that of the CA certificate.
     #[error("the CA key in the store does not belong to the CA certificate")]
     ForeignCaKey,
+    /// What lies in the place of the CA certificate is none.
+    #[error("what the store holds as the CA certificate is none")]
+    NoCaCertificate,
     /// No CRL was signed, so nothing was published.
     #[error("no CRL was signed: {0}")]
     Unsigned(String),
@@ -170,10 +173,10 @@ impl AuthorityError {
         matches!(self, Self::Keyholder(KeyholderError::Missing(_)))
     }
 
-    /// Whether the CA's key is not what it should be: a revocation is recorded all the same.
-    pub(super) fn is_foreign_key(&self) -> bool {
+    /// Whether the CA's key or certificate is not what it should be: a revocation is recorded all the same.
+    pub(super) fn is_foreign_ca(&self) -> bool {
         match self {
-            Self::ForeignCaKey => true,
+            Self::ForeignCaKey | Self::NoCaCertificate => true,
             Self::Vault(error) => !error.is_locked(),
             _ => false,
         }

@@ -191,6 +191,7 @@ struct Making<'a> {
 
 /// The CA while its key is in clear.
 struct Ca {
+    issuer: IssuerCertificate,
     key: PrivateKey,
     unlocked: Unlocked,
 }
@@ -206,23 +207,23 @@ impl Making<'_> {
     fn make(&self, dir: &Path) -> Result<Made, AuthorityError> {
         let id = self.id()?;
         let ca = self.ca(&id)?;
-        let crl = signing::first_crl(&ca.unlocked.issuer, &ca.key, self.now, self.settings().crl_days)?;
+        let crl = signing::first_crl(&ca.issuer, &ca.key, self.now, self.settings().crl_days)?;
         let leaves = self.leaves()?;
         let control_key = StaticKey::from_random(self.actor.world.random()?);
         let store = store::create(dir)?;
         let mut writing = store.begin(self.actor.patience)?;
         self.record_authority(&mut *writing, &ca, &id, &control_key)?;
         writing.record(&Change::Crl(crl.clone()))?;
-        let mut events = vec![Event::Initialised { ca: ca.unlocked.issuer.common_name() }];
+        let mut events = vec![Event::Initialised { ca: ca.issuer.common_name() }];
         events.push(Event::signed(&crl));
         let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
-        let shared = self.shared(&ca.unlocked.issuer, &control_key, &crl.der);
+        let shared = self.shared(&ca.issuer, &control_key, &crl.der);
         let mut staged = Vec::new();
         for leaf in leaves {
-            let (plan, note) = self.plan(&leaf, &ca.unlocked.issuer)?;
+            let (plan, note) = self.plan(&leaf, &ca.issuer)?;
             let key = &leaf.key;
             outcome.warnings.extend(note);
-            let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.unlocked.issuer, &ca.key)?;
+            let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
             events.push(issue::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
             outcome.issued.push(plan.summary());
             staged.extend(self.workshop.stage(&shared, plan.own(key, &der), &self.outputs(leaf.role))?);
@@ -258,7 +259,8 @@ impl Making<'_> {
         };
         let issuer = IssuerCertificate::parse(&pki::self_sign(&profile, &key)?)?;
         let vault = VaultKeys::create(Digest::of(issuer.der()).0, self.actor.world.random()?);
-        Ok(Ca { key, unlocked: Unlocked { vault, issuer, number: 1, authority: id.to_owned() } })
+        let unlocked = Unlocked { vault, issuer: Some(issuer.clone()), number: 1, authority: id.to_owned() };
+        Ok(Ca { issuer, key, unlocked })
     }
 
     /// The server first, then the clients; each with its key.
@@ -298,7 +300,7 @@ impl Making<'_> {
                 wrapped: vault::wrap(vault, unlocker)?,
             }))?;
         }
-        let issuer = &ca.unlocked.issuer;
+        let issuer = &ca.issuer;
         writing.record(&Change::Issuer(Issuer {
             number: 1,
             parent: None,
@@ -365,7 +367,7 @@ impl Making<'_> {
     }
 
     fn outcome(&self, ca: &Ca, crl: CrlSummary) -> Initialised {
-        let issuer = &ca.unlocked.issuer;
+        let issuer = &ca.issuer;
         Initialised {
             changed: false,
             dir: self.request.dir.clone(),

@@ -140,13 +140,13 @@ impl Authority {
             outcome.crl = Some(CrlSummary::of(&crl));
             events.extend(signed);
         }
-        let issuer_key = unlocked.issuer_key(&*writing)?;
+        let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
         let shared = unlocked.shared(&*writing, request.role == Role::Server)?;
         let mut staged: Vec<StagedBundle> = Vec::new();
         for (admitted, key) in wanted.into_iter().zip(keys) {
-            let plan = admitted.plan(request, &workshop.settings, &unlocked.issuer, now, self.serial()?, &key)?;
+            let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
             outcome.warnings.extend(plan.note.clone());
-            let der = pki::sign_leaf(&plan.profile, key.spki(), &unlocked.issuer, &issuer_key)?;
+            let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
             events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
             staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
             outcome.issued.push(plan.summary());

@@ -196,8 +196,8 @@ impl Authority {
                 events.extend(signed);
                 Signed { crl: Some(CrlSummary::of(&crl)), unsigned: None }
             }
-            // a replaced CA key must not keep the revocation from being recorded
-            Err(error) if error.is_foreign_key() => Signed { crl: None, unsigned: Some(error.to_string()) },
+            // a replaced CA must not keep the revocation from being recorded
+            Err(error) if error.is_foreign_ca() => Signed { crl: None, unsigned: Some(error.to_string()) },
             Err(error) => return Err(error),
         };
         let operation = if request.subjects.is_empty() { "crl refresh" } else { "revoke" };
@@ -215,11 +215,13 @@ impl Authority {
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Event>, AuthorityError> {
         let mut events = Vec::new();
+        // a CA that is none has signed nothing
+        let Ok(issuer) = unlocked.issuer() else { return Ok(events) };
         for newer in self.newer_crls(&*writing, publishing)? {
             let mut learned = 0;
             for entry in newer.crl.entries() {
                 let known = writing.certificate(&entry.serial)?;
-                let certificate = known.unwrap_or_else(|| signing::unknown(unlocked, entry.serial, self.now()));
+                let certificate = known.unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
                 if certificate.revocation.is_none() {
                     learned += 1;
                     events.extend(record(writing, certificate, entry.revocation, Keep::Always)?);

@@ -13,8 +13,8 @@ use crate::{
     validity::Validity,
 };
 
-/// Signs the CRL of all that is revoked, with a number `above` any that was published, and records it. Whoever the inventory had forgotten to be revoked is recorded
-/// again. The last event is the CRL's.
+/// Signs the CRL of all that is revoked, with a number `above` any that was published, and records it. Whoever the
+/// inventory had forgotten to be revoked is recorded again. The last event is the CRL's.
 pub(super) fn sign_crl(
     writing: &mut dyn Writing,
     unlocked: &Unlocked,
@@ -22,7 +22,7 @@ pub(super) fn sign_crl(
     days: Option<u32>,
     above: u64,
 ) -> Result<(SignedCrl, Vec<Event>), AuthorityError> {
-    let key = unlocked.issuer_key(&*writing)?;
+    let (issuer, key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
     let last = writing.crl(unlocked.number)?;
     let Due { revoked, forgotten } = due(&*writing, unlocked, last.as_ref(), now)?;
     let mut events = Vec::new();
@@ -31,7 +31,6 @@ pub(super) fn sign_crl(
         writing.record(&Change::Certificate(certificate))?;
     }
     let number = last.as_ref().map_or(0, |crl| crl.number).max(above) + 1;
-    let issuer = &unlocked.issuer;
     let crl = signed(unlocked.number, number, &revoked, issuer, &key, crl_validity(issuer, now, days), now)?;
     writing.record(&Change::Crl(crl.clone()))?;
     events.push(Event::signed(&crl));
@@ -92,11 +91,12 @@ fn due(view: &dyn View, unlocked: &Unlocked, last: Option<&SignedCrl>, now: Time
     view.revoked(unlocked.number, &mut |certificate| {
         due.revoked.extend(listed(&certificate).map(|revocation| (certificate.serial, revocation)));
     })?;
+    let life = unlocked.issuer()?.validity();
     for (serial, revocation, not_after) in noted_elsewhere(view, unlocked, last)? {
         if due.revoked.contains_key(&serial) {
             continue;
         }
-        let mut certificate = view.certificate(&serial)?.unwrap_or_else(|| unknown(unlocked, serial, now));
+        let mut certificate = view.certificate(&serial)?.unwrap_or_else(|| unknown(life, unlocked.number, serial, now));
         if let (None, Some(end)) = (&certificate.holder, not_after) {
             let begin = certificate.validity.not_before().min(end);
             certificate.validity = Validity::new(begin, end).unwrap_or(certificate.validity);
@@ -119,7 +119,7 @@ fn noted_elsewhere(
 ) -> Result<Vec<(Serial, Revocation, Option<Time>)>, AuthorityError> {
     let mut noted = Vec::new();
     if let Some(crl) = last.and_then(|last| Crl::from_der(&last.der).ok()) {
-        if crl.verify(&unlocked.issuer).is_ok() {
+        if crl.verify(unlocked.issuer()?).is_ok() {
             noted.extend(crl.entries().iter().map(|entry| (entry.serial, entry.revocation, None)));
         }
     }
@@ -135,7 +135,6 @@ fn noted_elsewhere(
 }
 
 /// A certificate known by its serial only: taken to live as long as its issuer.
-pub(super) fn unknown(unlocked: &Unlocked, serial: Serial, now: Time) -> Certificate {
-    let validity = unlocked.issuer.validity();
-    Certificate { serial, issuer: unlocked.number, holder: None, validity, issued: now, revocation: None }
+pub(super) fn unknown(validity: Validity, issuer: u32, serial: Serial, now: Time) -> Certificate {
+    Certificate { serial, issuer, holder: None, validity, issued: now, revocation: None }
 }

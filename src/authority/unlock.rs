@@ -47,8 +47,8 @@ pub enum KeyholderError {
 pub struct Unlocked {
     /// The vault.
     pub vault: VaultKeys,
-    /// The issuer's certificate.
-    pub issuer: IssuerCertificate,
+    /// The issuer's certificate; none when what lies in its place is no CA's.
+    pub(super) issuer: Option<IssuerCertificate>,
     /// The issuer's number in the store.
     pub number: u32,
     /// The authority's id.
@@ -63,7 +63,7 @@ impl Authority {
         let issuer = view.issuer()?;
         Ok(Unlocked {
             vault,
-            issuer: IssuerCertificate::parse(&issuer.certificate)?,
+            issuer: IssuerCertificate::parse(&issuer.certificate).ok(),
             number: issuer.number,
             authority: view.identity()?.id,
         })
@@ -100,11 +100,17 @@ impl Authority {
 }
 
 impl Unlocked {
+    /// The issuer's certificate. Only what is signed needs it: a revocation is recorded without.
+    pub fn issuer(&self) -> Result<&IssuerCertificate, AuthorityError> {
+        self.issuer.as_ref().ok_or(AuthorityError::NoCaCertificate)
+    }
+
     /// The issuer's private key, which is that of the issuer's certificate.
     pub(super) fn issuer_key(&self, view: &dyn View) -> Result<PrivateKey, AuthorityError> {
-        let binding = Binding::ca_key(&self.authority, &self.issuer.serial());
+        let issuer = self.issuer()?;
+        let binding = Binding::ca_key(&self.authority, &issuer.serial());
         let key = PrivateKey::from_pem(self.vault.unseal(&binding, &view.issuer()?.sealed_key)?.expose())?;
-        if self.issuer.matches(&key) && self.issuer.sha256() == *self.vault.ca_sha256() {
+        if issuer.matches(&key) && issuer.sha256() == *self.vault.ca_sha256() {
             Ok(key)
         } else {
             Err(AuthorityError::ForeignCaKey)
@@ -127,7 +133,7 @@ impl Unlocked {
         let secret = view.secret(kind)?.ok_or_else(|| StoreError::Damaged("it holds no ta.key".to_owned()))?;
         let binding = Binding::control_channel_key(&self.authority, None);
         let server = servers.then(|| server_share(view)).transpose()?;
-        Ok(Shared { ca_pem: self.issuer.pem(), control_key: self.vault.unseal(&binding, &secret.sealed)?, server })
+        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key: self.vault.unseal(&binding, &secret.sealed)?, server })
     }
 
     /// What is a peer's own, the key held against the certificate.

@@ -107,20 +107,26 @@ impl Session {
 
     /// The passphrase from `--passphrase-file` or the environment; two at once are refused.
     pub fn given_passphrase(&self) -> Result<Option<Secret>, KeyholderError> {
+        self.refuse_two_passphrases()?;
+        let file = self.global.passphrase_file.as_deref().or(self.environment.passphrase_file.as_deref());
+        match (file, &self.environment.passphrase) {
+            (Some(file), _) => self.read_passphrase(file).map(Some),
+            (None, Some(text)) => first_line(text, "VPNPKI_PASSPHRASE").map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Which of two is meant nobody can tell, also where an identity opens the vault and neither is needed.
+    fn refuse_two_passphrases(&self) -> Result<(), KeyholderError> {
         let sources = [
             ("--passphrase-file", self.global.passphrase_file.is_some()),
             ("VPNPKI_PASSPHRASE_FILE", self.environment.passphrase_file.is_some()),
             ("VPNPKI_PASSPHRASE", self.environment.passphrase.is_some()),
         ];
         let named: Vec<&str> = sources.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
-        if named.len() > 1 {
-            return Err(KeyholderError::Conflict(format!("the passphrase is given twice, by {}", named.join(" and "))));
-        }
-        let file = self.global.passphrase_file.as_deref().or(self.environment.passphrase_file.as_deref());
-        match (file, &self.environment.passphrase) {
-            (Some(file), _) => self.read_passphrase(file).map(Some),
-            (None, Some(text)) => first_line(text, "VPNPKI_PASSPHRASE").map(Some),
-            (None, None) => Ok(None),
+        match named.len() {
+            0 | 1 => Ok(()),
+            _ => Err(KeyholderError::Conflict(format!("the passphrase is given twice, by {}", named.join(" and ")))),
         }
     }
 
@@ -152,6 +158,7 @@ impl Session {
 
 impl Keyholder for Session {
     fn identity(&self) -> Result<Option<IdentityFile>, KeyholderError> {
+        self.refuse_two_passphrases()?;
         let Some(path) = self.global.identity.as_deref().or(self.environment.identity.as_deref()) else {
             return Ok(None);
         };

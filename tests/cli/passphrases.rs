@@ -86,6 +86,11 @@ fn two_at_once_are_2_and_nothing_is_opened() {
     ] {
         site.leaves(&mut with(&site, line, &variables), 2, "the passphrase is given twice");
     }
+    let open = Site::new();
+    open.write("secret", "another");
+    for line in ["issue client2 --passphrase-file secret", "log verify --passphrase-file secret"] {
+        open.leaves(&mut with(&open, line, &[text]), 2, "the passphrase is given twice");
+    }
     let line = "--pki other init --remote a.example.com --no-export --no-passphrase";
     site.leaves(&mut with(&site, line, &[text]), 2, "`--no-passphrase` too");
 }

@@ -286,6 +286,23 @@ fn the_ca_replaced_whole_and_sealed_for_this_vault_is_found_and_a_revocation_is_
 }
 
 #[test]
+fn a_leaf_in_the_place_of_the_ca_is_found_and_a_revocation_is_recorded() {
+    for certificate in ["(SELECT der FROM certificate_der LIMIT 1)", "x'3000'"] {
+        let site = site();
+        let [one, two, three] = ["client1", "client2", "client3"].map(|name| site.serial(name));
+        let kept = Database::of(&site).blob("SELECT certificate FROM issuer", []);
+        Database::of(&site).change(&format!("UPDATE issuer SET certificate = {certificate}"), []);
+        found(&site, "the CA certificate is not the one this vault was made for");
+        recorded_without_a_list(&site);
+        site.run("log verify --identity key").exits(1).says("MISMATCH");
+        Database::of(&site).change("UPDATE issuer SET certificate = ?1", [kept]);
+        site.run("revoke client3 --identity key").exits(0);
+        assert_eq!(published(&site, "server/crl.pem").1, [one, two, three].into());
+        refused(&site);
+    }
+}
+
+#[test]
 fn what_is_changed_beyond_reading_is_an_error_and_no_panic() {
     for (sql, line) in [
         ("UPDATE peer SET name = '../../etc/passwd' WHERE name = 'client2'", "list"),
