@@ -26,7 +26,7 @@ pub enum TemplateError {
     #[error("`templates/{0}` overrides nothing; there are `{CLIENT}` and `{SERVER}`")]
     UnknownFile(String),
     /// The template language does not allow it.
-    #[error("{file}:{line}: {what}")]
+    #[error("templates/{file}:{line}: {what}")]
     Syntax {
         /// The template's file name.
         file: String,
@@ -36,7 +36,7 @@ pub enum TemplateError {
         what: String,
     },
     /// A name that has no value.
-    #[error("{file}:{line}: there is no `{name}`; there are {}", offered.join(", "))]
+    #[error("templates/{file}:{line}: there is no `{name}`; there are {}", offered.join(", "))]
     UnknownName {
         /// The template's file name.
         file: String,
@@ -48,7 +48,7 @@ pub enum TemplateError {
         offered: Vec<&'static str>,
     },
     /// A setting that would be without effect.
-    #[error("{file}: `{}` is not used, so a setting would have no effect; where that is meant, write `{{% set unused = {} %}}`", names.join("`, `"), names[0])]
+    #[error("templates/{file}: `{}` is not used, so a setting would have no effect; where that is meant, write `{{% set unused = {} %}}`", names.join("`, `"), names[0])]
     Unused {
         /// The template's file name.
         file: String,
@@ -56,7 +56,7 @@ pub enum TemplateError {
         names: Vec<&'static str>,
     },
     /// A directive without which the template is refused.
-    #[error("{file}: `{directive}` is missing; `template-without = [\"{word}\"]` under `[server]` allows that")]
+    #[error("templates/{file}: `{directive}` is missing; `template-without = [\"{word}\"]` under `[server]` allows that")]
     Lacks {
         /// The template's file name.
         file: String,
@@ -66,13 +66,13 @@ pub enum TemplateError {
         word: String,
     },
     /// The credentials are missing, twice there, or not alone on their line.
-    #[error("{file}: `{{{{ credentials }}}}` must stand once, alone on its line, not indented")]
+    #[error("templates/{file}: `{{{{ credentials }}}}` must stand once, alone on its line, not indented")]
     Credentials {
         /// The template's file name.
         file: String,
     },
     /// A line that `OpenVPN` would not read as meant.
-    #[error("{file}: line {line} of what it makes: {what}")]
+    #[error("templates/{file}: line {line} of what it makes: {what}")]
     Line {
         /// The template's file name.
         file: String,
@@ -95,9 +95,13 @@ impl Templates {
         }
     }
 
-    /// With the files of `templates/`, each as its name and text. Everything is checked and tried with these settings.
+    /// With the files of `templates/`, each as its name and text. They are checked and tried with these settings; our own
+    /// were checked when vpnpki was made.
     pub fn with_overrides(files: Vec<(String, String)>, settings: &Settings) -> Result<Self, TemplateError> {
         let mut templates = Self::built_in();
+        if files.is_empty() {
+            return Ok(templates);
+        }
         for (file, text) in files {
             match file.as_str() {
                 CLIENT => templates.client = text,

@@ -12,6 +12,7 @@ use crate::{
     },
     inventory::{Certificate, Change, Peer, Role, Status},
     name::Name,
+    settings::Publishing,
     store::View,
     time::Time,
 };
@@ -88,8 +89,7 @@ impl Authority {
         drop(view);
         if let (true, Destination::Path(dir)) = (request.publish && !request.dry_run, &request.outputs.destination) {
             outcome.target = Some(self.add_target(dir, Some(&unlocked))?.dir);
-            let (publishing, _) = self.publishing();
-            self.publish_quietly(&publishing, &mut outcome.warnings);
+            self.publish_quietly(&Publishing::of(&workshop.settings), &mut outcome.warnings);
         }
         Ok(outcome)
     }

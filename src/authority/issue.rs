@@ -14,7 +14,7 @@ use crate::{
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
     serial::Serial,
-    settings::{Keep, PublishMode, Settings},
+    settings::{Keep, PublishMode, Publishing, Settings},
     store::{View, Writing},
     time::{Time, DAY},
     validity::Validity,
@@ -126,7 +126,7 @@ impl Authority {
         keys: Vec<PrivateKey>,
         outcome: &mut Issued,
     ) -> Result<(), AuthorityError> {
-        let (publishing, _) = self.publishing();
+        let publishing = Publishing::of(&workshop.settings);
         let mut writing = self.begin()?;
         let now = self.now();
         outcome.unchanged.clear();
@@ -176,7 +176,7 @@ impl Authority {
     }
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
-    pub(super) fn publish_quietly(&self, publishing: &crate::settings::Publishing, warnings: &mut Vec<String>) {
+    pub(super) fn publish_quietly(&self, publishing: &Publishing, warnings: &mut Vec<String>) {
         if publishing.mode == PublishMode::Manual || self.has_no_target(publishing) {
             return;
         }

@@ -8,6 +8,7 @@ use toml_edit::{Table, Value};
 use super::{
     fault::Fault,
     reader::{self, Read, Reader, Section},
+    Settings,
 };
 
 /// `[publish]`, or `[[publish]]` once for each directory.
@@ -51,6 +52,21 @@ pub struct Publishing {
 }
 
 impl Publishing {
+    /// What settings without a fault say.
+    pub fn of(settings: &Settings) -> Self {
+        let Settings { publish, server, crl_days, .. } = settings;
+        Self {
+            mode: publish.mode,
+            dirs: publish.dirs.clone(),
+            crl_days: *crl_days,
+            user: server.user.clone(),
+            group: server.group.clone(),
+            reneg_sec: server.reneg_sec,
+            tran_window: server.tran_window,
+            faulty: false,
+        }
+    }
+
     /// Seconds until a revoked client that is connected carries no traffic any more.
     pub fn lockout_seconds(&self) -> u32 {
         crate::openvpn::lockout_seconds(self.reneg_sec, self.tran_window)
@@ -100,17 +116,7 @@ fn directory(value: &Value) -> Result<PathBuf, String> {
 
 fn lenient(text: &str, root: &Table) -> (Publishing, Vec<Fault>) {
     let (settings, faults) = super::read(text, root);
-    let publishing = Publishing {
-        mode: settings.publish.mode,
-        dirs: settings.publish.dirs,
-        crl_days: settings.crl_days,
-        user: settings.server.user,
-        group: settings.server.group,
-        reneg_sec: settings.server.reneg_sec,
-        tran_window: settings.server.tran_window,
-        faulty: faults.iter().any(about_publishing),
-    };
-    (publishing, faults)
+    (Publishing { faulty: faults.iter().any(about_publishing), ..Publishing::of(&settings) }, faults)
 }
 
 fn about_publishing(fault: &Fault) -> bool {

@@ -99,7 +99,7 @@ fn a_wrong_passphrase_does_not_hide_a_template_error() {
     site.write("wrong", "wrong horse");
     site.run("init --remote vpn.example.com --no-export --passphrase-file secret").succeeds();
     override_with(&site, "client.conf", "{{ nothing }}\n");
-    site.refuses("issue client1 --passphrase-file wrong", 1, "client.conf:1: there is no `nothing`");
+    site.refuses("issue client1 --passphrase-file wrong", 1, "templates/client.conf:1: there is no `nothing`");
 }
 
 #[test]
