@@ -56,7 +56,9 @@ pub enum TemplateError {
         names: Vec<&'static str>,
     },
     /// A directive without which the template is refused.
-    #[error("templates/{file}: `{directive}` is missing; `template-without = [\"{word}\"]` under `[server]` allows that")]
+    #[error(
+        "templates/{file}: `{directive}` is missing; `template-without = [\"{word}\"]` under `[server]` allows that"
+    )]
     Lacks {
         /// The template's file name.
         file: String,

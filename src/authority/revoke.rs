@@ -221,7 +221,8 @@ impl Authority {
             let mut learned = 0;
             for entry in newer.crl.entries() {
                 let known = writing.certificate(&entry.serial)?;
-                let certificate = known.unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
+                let certificate = known
+                    .unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
                 if certificate.revocation.is_none() {
                     learned += 1;
                     events.extend(record(writing, certificate, entry.revocation, Keep::Always)?);

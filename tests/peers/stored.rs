@@ -61,7 +61,7 @@ fn fill(site: &Site, serials: &[Serial]) -> Vec<String> {
         let name = Name::parse(&format!("peer{index}")).unwrap();
         let validity = Validity::of_days(now, 30, 0);
         let profile = LeafProfile { name: name.clone(), role: Role::Client, serial, validity, addresses: Vec::new() };
-        let der = sign_leaf(&profile, key.spki(), &unlocked.issuer, &issuer_key).unwrap();
+        let der = sign_leaf(&profile, key.spki(), unlocked.issuer().unwrap(), &issuer_key).unwrap();
         let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
         let certificate = Certificate { serial, issuer: 1, holder, validity, issued: now, revocation: None };
         let peer = Peer { name: name.clone(), role: Role::Client, created: now, current: serial };
@@ -81,7 +81,7 @@ fn fill(site: &Site, serials: &[Serial]) -> Vec<String> {
 
 fn issuer_key(authority: &Authority, unlocked: &Unlocked) -> PrivateKey {
     let view = authority.view().unwrap();
-    let binding = Binding::ca_key(&unlocked.authority, &unlocked.issuer.serial());
+    let binding = Binding::ca_key(&unlocked.authority, &unlocked.issuer().unwrap().serial());
     let pem = unlocked.vault.unseal(&binding, &view.issuer().unwrap().sealed_key).unwrap();
     PrivateKey::from_pem(pem.expose()).unwrap()
 }
