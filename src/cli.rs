@@ -20,6 +20,7 @@ mod revoke;
 mod session;
 mod show;
 mod status;
+mod suspend;
 mod terminal;
 
 pub use failure::{Exit, Failure};
@@ -80,6 +81,8 @@ enum Command {
     Issue(issue::Arguments),
     Export(export::Arguments),
     Revoke(revoke::Arguments),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -119,6 +122,8 @@ impl Command {
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
             Self::Revoke(_) => "revoke",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -134,6 +139,8 @@ impl Command {
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
+            Self::Suspend(arguments) => arguments.run(session),
+            Self::Resume(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

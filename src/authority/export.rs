@@ -69,7 +69,7 @@ impl Authority {
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
-        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server))?;
+        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;
         let mut outcome = Exported {
             changed: false,
             delivery: Delivery::default(),
@@ -87,9 +87,13 @@ impl Authority {
             progress(done * BATCH + batch.len(), total);
         }
         drop(view);
+        let publishing = Publishing::of(&workshop.settings);
+        if !request.dry_run {
+            self.tend(&unlocked, &publishing, &mut outcome.warnings);
+        }
         if let (true, Destination::Path(dir)) = (request.publish && !request.dry_run, &request.outputs.destination) {
-            outcome.target = Some(self.add_target(dir, Some(&unlocked))?.dir);
-            self.publish_quietly(&Publishing::of(&workshop.settings), &mut outcome.warnings);
+            outcome.target = Some(self.add_target(dir, peers.first().map(|peer| &peer.name), Some(&unlocked))?.dir);
+            self.publish_quietly(&publishing, &mut outcome.warnings);
         }
         Ok(outcome)
     }
