@@ -25,6 +25,7 @@ pub mod init;
 pub mod issue;
 pub mod ladder;
 pub mod publishing;
+pub mod renew;
 pub mod revoke;
 mod signing;
 pub mod target;

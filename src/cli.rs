@@ -15,6 +15,7 @@ mod issue;
 mod list;
 mod log;
 mod outputs;
+mod renew;
 mod report;
 mod revoke;
 mod session;
@@ -80,6 +81,7 @@ enum Command {
     Init(init::Arguments),
     Issue(issue::Arguments),
     Export(export::Arguments),
+    Renew(renew::Arguments),
     Revoke(revoke::Arguments),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
@@ -121,6 +123,7 @@ impl Command {
             Self::Init(_) => "init",
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
+            Self::Renew(_) => "renew",
             Self::Revoke(_) => "revoke",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
@@ -138,6 +141,7 @@ impl Command {
             Self::Init(arguments) => arguments.run(session),
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
+            Self::Renew(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),

@@ -160,6 +160,20 @@ impl Workshop {
         }
     }
 
+    /// A server's own certificate and key, in the place of those in the directory it runs from. Nothing else there is
+    /// touched: the configuration may have been edited.
+    pub fn stage_credentials(&self, dir: &Path, own: &Own) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let [certificate, key] = CREDENTIALS.map(|name| dir.join(name));
+        let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
+            let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
+            Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file) })
+        };
+        Ok(vec![
+            stage(key, own.key_pem.expose(), Visibility::Private)?,
+            stage(certificate, own.certificate_pem.as_bytes(), Visibility::Public)?,
+        ])
+    }
+
     fn stage_client(
         &self,
         material: &ClientMaterial,
@@ -292,6 +306,9 @@ fn stage_parts(
         .collect();
     files::stage_directory(dir, &staged, Visibility::Public, overwrite, owner)
 }
+
+/// What in a server's directory is its own.
+pub(super) const CREDENTIALS: [&str; 2] = ["server.crt", "server.key"];
 
 enum Made {
     File(Secret),

@@ -212,7 +212,7 @@ impl Authority {
     }
 
     /// What was recorded stands, so a failure here is part of the outcome.
-    fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Published {
+    pub(super) fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Published {
         let skipped = match (asked, publishing.mode) {
             (true, _) => Skipped::Asked,
             (false, PublishMode::Manual) => Skipped::Manual,
@@ -401,6 +401,31 @@ pub(super) fn record_overlaps(
         events.extend(record(writing, certificate, refusal, keep)?);
     }
     Ok(events)
+}
+
+/// What was replaced is accepted until `ends`, or ends now; the moment from which it is refused.
+pub(super) fn supersede(
+    writing: &mut dyn Writing,
+    certificate: Certificate,
+    ends: Time,
+    now: Time,
+    keep: Keep,
+) -> Result<(Option<Event>, Time), AuthorityError> {
+    if ends <= now {
+        let revocation = Revocation { at: now, reason: Reason::Superseded };
+        return Ok((record(writing, certificate, revocation, keep)?, now));
+    }
+    // a second renewal does not lengthen the first one's overlap
+    let ends = certificate.overlap_ends.map_or(ends, |before| before.min(ends));
+    let event = certificate.holder.as_ref().map(|holder| Event::Superseded {
+        name: holder.name.clone(),
+        serial: certificate.serial,
+        not_after: certificate.validity.not_after(),
+        overlap_ends: ends,
+    });
+    let until = ends.min(certificate.validity.not_after());
+    writing.record(&Change::Certificate(Certificate { overlap_ends: Some(ends), ..certificate }))?;
+    Ok((event, until))
 }
 
 struct Signed {
