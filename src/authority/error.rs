@@ -160,10 +160,17 @@ pub enum AuthorityError {
         whose: String,
         /// What it is instead.
         what: String,
+        /// A command that helps.
+        mend: Option<String>,
     },
     /// CRLs that last as long as the CA need no ladder, and those of a day leave no room for one.
-    #[error("no CRLs were signed in advance: `crl.days` is not set, or less than 2, and each would last as long as the CA")]
+    #[error(
+        "no CRLs were signed in advance: `crl.days` is not set, or less than 2, and each would last as long as the CA"
+    )]
     NoLadder,
+    /// A bundle of someone who is suspended.
+    #[error("cannot export `{0}`: its certificate is suspended")]
+    Suspended(Name),
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),

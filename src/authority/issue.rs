@@ -139,7 +139,8 @@ impl Authority {
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
         let above = highest(&events);
         if above > 0 {
-            let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, Wishes { days: publishing.crl_days, above })?;
+            let (crl, signed) =
+                signing::sign_crl(&mut *writing, unlocked, now, Wishes { days: publishing.crl_days, above }, &events)?;
             outcome.crl = Some(CrlSummary::of(&crl));
             events.extend(signed);
         }

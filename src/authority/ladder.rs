@@ -22,12 +22,7 @@ pub struct Laddered {
 
 impl Authority {
     /// Signs the CRL of now and those of the coming `weeks`; with every later CRL they are signed anew.
-    pub fn ladder(
-        &self,
-        weeks: u32,
-        no_publish: bool,
-        keyholder: &dyn Keyholder,
-    ) -> Result<Laddered, AuthorityError> {
+    pub fn ladder(&self, weeks: u32, no_publish: bool, keyholder: &dyn Keyholder) -> Result<Laddered, AuthorityError> {
         let (publishing, _) = self.publishing();
         let shortest = publishing.crl_days.filter(|days| *days > 1);
         if weeks > 0 && shortest.is_none() {

@@ -150,7 +150,7 @@ impl Authority {
             staged.extend(desk.renew(&mut *writing, candidate, &key, &mut events, outcome)?);
         }
         let wishes = Wishes { days: publishing.crl_days, above };
-        let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes)?;
+        let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes, &events)?;
         outcome.crl = Some(CrlSummary::of(&crl));
         events.extend(signed);
         if request.dry_run {
@@ -173,7 +173,9 @@ impl Authority {
     fn server_dirs(&self, view: &dyn View, server: &Name) -> Result<Vec<std::path::PathBuf>, AuthorityError> {
         let targets = view.targets()?.into_iter().filter(|target| target.server == server.as_str());
         let dirs = targets.map(|target| std::path::PathBuf::from(target.dir));
-        Ok(dirs.filter(|dir| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false))).collect())
+        Ok(dirs
+            .filter(|dir| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false)))
+            .collect())
     }
 
     fn refuse_existing(
@@ -299,11 +301,13 @@ fn candidates(view: &dyn View, whom: &Whom, now: Time) -> Result<Vec<Candidate>,
 fn candidate(view: &dyn View, peer: Peer, now: Time) -> Result<Candidate, AuthorityError> {
     let current = view.certificate(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
     if current.status(now) == Status::Suspended {
-        return Err(AuthorityError::Vain { verb: "renew", whose: peer.name.to_string(), what: "suspended".to_owned() });
+        let mend = Some(format!("vpnpki resume {}", peer.name));
+        let (whose, what) = (peer.name.to_string(), "suspended".to_owned());
+        return Err(AuthorityError::Vain { verb: "renew", whose, what, mend });
     }
     if let Some(refusal) = current.refusal(now) {
-        let (verb, whose) = ("renew", peer.name.to_string());
-        return Err(AuthorityError::Vain { verb, whose, what: super::since(&refusal) });
+        let (verb, whose, mend) = ("renew", peer.name.to_string(), Some(format!("vpnpki issue {}", peer.name)));
+        return Err(AuthorityError::Vain { verb, whose, what: super::since(&refusal), mend });
     }
     let all = view.certificates_of(&peer.name)?;
     let accepted = all.into_iter().filter(|certificate| certificate.is_accepted(now)).collect();

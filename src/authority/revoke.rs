@@ -181,7 +181,9 @@ impl Authority {
             signed.unsigned.map_or(Ok(()), |why| Err(AuthorityError::Unsigned(why)))
         });
         if let Err(error) = tended {
-            warnings.push(format!("the CRL was due to be signed anew, and was not: {error}; `vpnpki crl refresh` tries again"));
+            warnings.push(format!(
+                "the CRL was due to be signed anew, and was not: {error}; `vpnpki crl refresh` tries again"
+            ));
         }
     }
 
@@ -195,7 +197,8 @@ impl Authority {
         let stale = crls.last().is_some_and(|last| {
             let signed = crls.first().map_or(last.due, |first| first.due);
             let half = now.unix() - signed.unix() > last.validity.not_after().unix() - now.unix();
-            let ends_before_ca = unlocked.issuer().is_ok_and(|ca| last.validity.not_after() < ca.validity().not_after());
+            let ends_before_ca =
+                unlocked.issuer().is_ok_and(|ca| last.validity.not_after() < ca.validity().not_after());
             half && ends_before_ca
         });
         Ok(over || stale)
@@ -270,7 +273,8 @@ impl Authority {
                 events.extend(request.verdict.record(&mut *writing, certificate, now, keep)?);
             }
         }
-        let signed = match signing::sign_crl(&mut *writing, unlocked, now, Wishes { days: publishing.crl_days, above }) {
+        let wishes = Wishes { days: publishing.crl_days, above };
+        let signed = match signing::sign_crl(&mut *writing, unlocked, now, wishes, &events) {
             Ok((crl, signed)) => {
                 events.extend(signed);
                 Signed { crl: Some(CrlSummary::of(&crl)), unsigned: None }
@@ -394,7 +398,9 @@ pub(super) fn record_overlaps(
 ) -> Result<Vec<Event>, AuthorityError> {
     let mut over = Vec::new();
     writing.superseded(unlocked.number, &mut |certificate| {
-        over.extend(certificate.refusal(now).filter(|refusal| !refusal.is_hold()).map(|refusal| (certificate, refusal)));
+        over.extend(
+            certificate.refusal(now).filter(|refusal| !refusal.is_hold()).map(|refusal| (certificate, refusal)),
+        );
     })?;
     let mut events = Vec::new();
     for (certificate, refusal) in over {
@@ -498,11 +504,11 @@ fn refuse_vain(verdict: Verdict, certificate: &Certificate, now: Time) -> Result
         _ => return Ok(()),
     };
     let verb = if verdict == Verdict::Suspend { "suspend" } else { "resume" };
-    let whose = certificate.holder.as_ref().map_or_else(
-        || format!("serial:{}", certificate.serial),
-        |holder| holder.name.to_string(),
-    );
-    Err(AuthorityError::Vain { verb, whose, what })
+    let whose = certificate
+        .holder
+        .as_ref()
+        .map_or_else(|| format!("serial:{}", certificate.serial), |holder| holder.name.to_string());
+    Err(AuthorityError::Vain { verb, whose, what, mend: None })
 }
 
 /// Of a peer: all that is still accepted or suspended, or the newest when nothing is.
@@ -513,7 +519,8 @@ fn certificates_of(view: &dyn View, subject: &Subject, now: Time) -> Result<Vec<
             super::known_peer(view, name)?;
             let mut all = view.certificates_of(name)?;
             let newest = all.pop();
-            let open = |certificate: &Certificate| !matches!(certificate.status(now), Status::Revoked | Status::Expired);
+            let open =
+                |certificate: &Certificate| !matches!(certificate.status(now), Status::Revoked | Status::Expired);
             let mut open: Vec<Certificate> = all.into_iter().filter(open).collect();
             open.extend(newest);
             Ok(open)

@@ -24,16 +24,17 @@ pub(super) struct Wishes {
 
 /// Signs the CRL of all that is revoked, with a number above any that was signed or published, and in its place the
 /// ladder after it: one for each day on which an overlap ends, and one for each step of `crl ladder`. Records them.
-/// Whoever the inventory had forgotten to be revoked is recorded again.
+/// Whoever the inventory had forgotten to be revoked is recorded again. `pending` is what the act will say in its entry.
 pub(super) fn sign_crl(
     writing: &mut dyn Writing,
     unlocked: &Unlocked,
     now: Time,
     wishes: Wishes,
+    pending: &[Event],
 ) -> Result<(SignedCrl, Vec<Event>), AuthorityError> {
     let desk = Desk { issuer: unlocked.issuer()?, key: unlocked.issuer_key(&*writing)?, unlocked, days: wishes.days };
     let last = writing.crl(unlocked.number, now)?;
-    let Due { mut revoked, later, forgotten } = due(&*writing, unlocked, last.as_ref(), now)?;
+    let Due { mut revoked, later, forgotten } = due(&*writing, unlocked, last.as_ref(), now, pending)?;
     let mut events = Vec::new();
     for certificate in forgotten {
         events.extend(Event::revoked(&certificate));
@@ -130,13 +131,7 @@ fn crl_validity(ca: Validity, due: Time, days: Option<u32>) -> Validity {
 }
 
 /// When the CRLs after the one of `now` are due: the steps of the ladder and the ends of overlaps, while the CA lives.
-fn days_ahead(
-    now: Time,
-    weeks: u32,
-    days: Option<u32>,
-    later: &[(Time, Serial)],
-    ca: Validity,
-) -> BTreeSet<Time> {
+fn days_ahead(now: Time, weeks: u32, days: Option<u32>, later: &[(Time, Serial)], ca: Validity) -> BTreeSet<Time> {
     let mut due: BTreeSet<Time> = later.iter().map(|(ends, _)| *ends).collect();
     if let Some(days) = days {
         let (step, last) = (ladder_step(days), i64::from(weeks) * 7);
@@ -156,7 +151,13 @@ struct Due {
 
 /// Everyone revoked by the inventory, by the newest CRL in the store or by the ledger: no entry leaves before its time,
 /// whatever was done to one of the three.
-fn due(view: &dyn View, unlocked: &Unlocked, last: Option<&SignedCrl>, now: Time) -> Result<Due, AuthorityError> {
+fn due(
+    view: &dyn View,
+    unlocked: &Unlocked,
+    last: Option<&SignedCrl>,
+    now: Time,
+    pending: &[Event],
+) -> Result<Due, AuthorityError> {
     let published = last.map(|crl| crl.validity.not_before());
     let mut due = Due { revoked: BTreeMap::new(), later: Vec::new(), forgotten: Vec::new() };
     let listed = |certificate: &Certificate| {
@@ -171,7 +172,7 @@ fn due(view: &dyn View, unlocked: &Unlocked, last: Option<&SignedCrl>, now: Time
         None => due.later.extend(certificate.overlap_ends.map(|ends| (ends, certificate.serial))),
     })?;
     let life = unlocked.issuer()?.validity();
-    for noted in noted_elsewhere(view, unlocked, last, now)? {
+    for noted in noted_elsewhere(view, unlocked, last, now, pending)? {
         if due.revoked.contains_key(&noted.serial) {
             continue;
         }
@@ -205,31 +206,32 @@ fn noted_elsewhere(
     unlocked: &Unlocked,
     last: Option<&SignedCrl>,
     now: Time,
+    pending: &[Event],
 ) -> Result<Vec<Noted>, AuthorityError> {
     let mut noted: BTreeMap<Serial, Noted> = BTreeMap::new();
     let mut resumed = BTreeSet::new();
-    view.entries(1, Entries::Revocations, &mut |stored| {
-        for event in stored.read().map(|entry| entry.events).unwrap_or_default() {
-            match event {
-                Event::Revoked { serial, not_after, revocation, .. } => {
-                    resumed.remove(&serial);
-                    note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
-                }
-                Event::Superseded { serial, not_after, overlap_ends: at, .. } if at <= now => {
-                    let revocation = Revocation { at, reason: Reason::Superseded };
-                    note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
-                }
-                Event::Resumed { serial, .. } => {
-                    resumed.insert(serial);
-                    if noted.get(&serial).is_some_and(|noted| noted.revocation.is_hold()) {
-                        noted.remove(&serial);
-                    }
-                }
-                _ => (),
+    let mut follow = |event: &Event| match *event {
+        Event::Revoked { serial, not_after, revocation, .. } => {
+            resumed.remove(&serial);
+            note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
+        }
+        Event::Superseded { serial, not_after, overlap_ends: at, .. } if at <= now => {
+            let revocation = Revocation { at, reason: Reason::Superseded };
+            note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
+        }
+        Event::Resumed { serial, .. } => {
+            resumed.insert(serial);
+            if noted.get(&serial).is_some_and(|noted| noted.revocation.is_hold()) {
+                noted.remove(&serial);
             }
         }
+        _ => (),
+    };
+    view.entries(1, Entries::Revocations, &mut |stored| {
+        stored.read().map(|entry| entry.events).unwrap_or_default().iter().for_each(&mut follow);
         std::ops::ControlFlow::Continue(())
     })?;
+    pending.iter().for_each(&mut follow);
     if let Some(crl) = last.and_then(|last| Crl::from_der(&last.der).ok()) {
         if crl.verify(unlocked.issuer()?).is_ok() {
             let standing = |entry: &&RevokedEntry| !(entry.revocation.is_hold() && resumed.contains(&entry.serial));

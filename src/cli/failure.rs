@@ -217,6 +217,8 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Keyholder(KeyholderError::Missing(_)) => vec![
             "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
         ],
+        AuthorityError::Suspended(name) => vec![format!("`vpnpki resume {name}` gives access back; `--force` makes a bundle that works after that")],
+        AuthorityError::Vain { mend: Some(mend), .. } => vec![format!("`{mend}` gives access again")],
         AuthorityError::Held(name) => vec![format!("`vpnpki resume {name}` gives access back; `vpnpki revoke {name}` ends it")],
         AuthorityError::Taken { name, .. } => vec![format!(
             "`vpnpki renew {name}` replaces it; `vpnpki export {name}` makes its bundle again; `vpnpki revoke {name}` ends it; `--if-missing` leaves it as it is"

@@ -91,7 +91,7 @@ impl Arguments {
                 ..failure.hint(format!("`vpnpki export {name}` makes its bundle again"))
             })?;
         }
-        let answer = Answer { renewed, dry_run: self.dry_run };
+        let answer = Answer { renewed, overlap: self.overlap, dry_run: self.dry_run };
         if to_stdout && answer.failures().is_empty() {
             answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
@@ -113,6 +113,7 @@ impl Arguments {
 struct Answer {
     #[serde(flatten)]
     renewed: Renewed,
+    overlap: u32,
     dry_run: bool,
 }
 
@@ -141,7 +142,10 @@ impl fmt::Display for Answer {
             let serial = issued.serial.map_or_else(String::new, |serial| format!(" serial:{serial}"));
             writeln!(f, "{verb} {} until {}{serial}", issued.name, issued.validity.not_after().date())?;
             for old in &one.replaced {
-                writeln!(f, "  serial:{} is accepted until {}, then revoked", old.serial, old.accepted_until)?;
+                match self.overlap {
+                    0 => writeln!(f, "  serial:{} is revoked", old.serial)?,
+                    _ => writeln!(f, "  serial:{} is accepted until {}, then revoked", old.serial, old.accepted_until)?,
+                }
             }
         }
         write_bundles(f, &self.renewed.delivery)?;

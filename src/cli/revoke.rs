@@ -82,7 +82,9 @@ pub fn subject(text: &str) -> Result<Subject, String> {
 /// Every reason but certificateHold, which is not for ever.
 fn reason(text: &str) -> Result<Reason, String> {
     match Reason::from_str(text)? {
-        Reason::CertificateHold => Err("certificateHold is not for ever, a revocation is; `vpnpki suspend` suspends".to_owned()),
+        Reason::CertificateHold => {
+            Err("certificateHold is not for ever, a revocation is; `vpnpki suspend` suspends".to_owned())
+        }
         reason => Ok(reason),
     }
 }

@@ -214,7 +214,10 @@ impl FromStr for Status {
             .into_iter()
             .find(|status| status.to_string() == text)
             .ok_or_else(|| {
-                format!("`{}` is no status; there are valid, expired, revoked, suspended, superseded", crate::name::escape(text))
+                format!(
+                    "`{}` is no status; there are valid, expired, revoked, suspended, superseded",
+                    crate::name::escape(text)
+                )
             })
     }
 }

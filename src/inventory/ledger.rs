@@ -77,6 +77,11 @@ pub enum Event {
         /// Since when and why.
         revocation: Revocation,
     },
+    /// Bundles were made with settings that those before did not have.
+    Exported {
+        /// How many.
+        many: u64,
+    },
     /// A suspended certificate is accepted again.
     Resumed {
         /// Whose, when known.
@@ -257,6 +262,7 @@ impl fmt::Display for Event {
                 let whose = name.as_ref().map_or_else(|| "unknown holder".to_owned(), ToString::to_string);
                 write!(f, "revoked {whose} serial:{serial} ({})", revocation.reason)
             }
+            Self::Exported { many } => write!(f, "{many} bundles made with new settings"),
             Self::Resumed { name, serial } => {
                 let whose = name.as_ref().map_or_else(|| "unknown holder".to_owned(), ToString::to_string);
                 write!(f, "resumed {whose} serial:{serial}")

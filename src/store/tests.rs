@@ -37,7 +37,14 @@ fn foundations() -> Vec<Change> {
         Change::Parameter(Parameter { name: "dh".to_owned(), text: "PEM".to_owned() }),
         Change::Secret(SealedSecret { kind, scope: String::new(), sealed: vec![3; 9] }),
         Change::Unlocker(Unlocker { number: 1, kind: "age".to_owned(), label: "age1…".to_owned(), wrapped: vec![4] }),
-        Change::Crl(SignedCrl { issuer: 1, number: 1, validity: month(), entries: 0, due: day(1), der: vec![5; 600_000] }),
+        Change::Crl(SignedCrl {
+            issuer: 1,
+            number: 1,
+            validity: month(),
+            entries: 0,
+            due: day(1),
+            der: vec![5; 600_000],
+        }),
         Change::Target(Target { dir: "/srv".to_owned(), server: "server".to_owned(), added: day(1) }),
     ]
 }
@@ -318,7 +325,14 @@ fn ask_everything(view: &dyn View) {
     let _ = view.peers(&mut |_, _| ControlFlow::Continue(()));
     let _ = view.certificates(&mut |_| ControlFlow::Continue(()));
     let _ = (view.certificate_der(&serial), view.sealed_key(&serial), view.revoked(1, &mut |_| ()));
-    let _ = (view.crl(1, day(9)), view.crl_facts(1, day(9)), view.targets(), view.census(day(9)), view.totals(), view.head());
+    let _ = (
+        view.crl(1, day(9)),
+        view.crl_facts(1, day(9)),
+        view.targets(),
+        view.census(day(9)),
+        view.totals(),
+        view.head(),
+    );
     let _ = view.entries(0, Entries::All, &mut |stored| {
         let _ = stored.read();
         ControlFlow::Continue(())

@@ -293,9 +293,7 @@ impl View for Session<'_> {
                     "SELECT k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
                 self.one(sql, [serial.octets()], entry)
             }
-            Change::Crl(crl) => {
-                self.one("SELECT entry FROM crl WHERE issuer = ?1 AND rung = 0", [crl.issuer], entry)
-            }
+            Change::Crl(crl) => self.one("SELECT entry FROM crl WHERE issuer = ?1 AND rung = 0", [crl.issuer], entry),
             Change::Ladder(issuer, _) => {
                 self.one("SELECT entry FROM crl WHERE issuer = ?1 AND rung = 1", [issuer], entry)
             }
@@ -400,12 +398,7 @@ fn peer_and_certificate(row: &Row<'_>) -> Result<(Peer, Certificate), StoreError
 
 fn crl_facts(row: &Row<'_>) -> Result<CrlFacts, StoreError> {
     let validity = interval(time(row, "this_update")?, time(row, "next_update")?)?;
-    Ok(CrlFacts {
-        number: count(row, "number")?,
-        validity,
-        entries: count(row, "entries")?,
-        due: time(row, "due")?,
-    })
+    Ok(CrlFacts { number: count(row, "number")?, validity, entries: count(row, "entries")?, due: time(row, "due")? })
 }
 
 fn holder(name: Name, role: Role, row: &Row<'_>) -> Result<Holder, StoreError> {

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl},
     serial::Serial,
-    time::Time,
     store::{CommitError, Draft, StoreError, Totals, View, Writing},
+    time::Time,
 };
 
 /// What a writing session has recorded so far.
