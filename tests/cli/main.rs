@@ -12,6 +12,7 @@ mod exits;
 mod golden;
 mod json;
 mod keyholders;
+mod life;
 mod modes;
 mod names;
 mod passphrases;
