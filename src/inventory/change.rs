@@ -178,7 +178,9 @@ impl Change {
             Self::SealedKey(_, sealed) => hasher.bytes(sealed.as_ref()?),
             Self::Crl(crl) => digest_crl(&mut hasher, crl),
             Self::Ladder(_, rungs) if rungs.is_empty() => return None,
-            Self::Ladder(_, rungs) => rungs.iter().fold(&mut hasher, |hasher, rung| digest_crl(hasher.time(rung.due), rung)),
+            Self::Ladder(_, rungs) => {
+                rungs.iter().fold(&mut hasher, |hasher, rung| digest_crl(hasher.time(rung.due), rung))
+            }
             Self::Target(target) => hasher.text(&target.server).time(target.added),
         };
         Some(hasher.finish())
