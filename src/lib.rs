@@ -27,6 +27,7 @@
 //!
 //! Rooms that bring the others together:
 //! - [`authority`]: the acts that end in a commit, one file each.
+//! - [`install`]: a CRL that was carried to a host without the authority.
 //! - [`cli`]: arguments, prompts, reports and exit codes, one file for each command.
 //!
 //! # The life of `vpnpki issue laptop-7`
@@ -59,6 +60,7 @@ pub mod authority;
 pub mod bundle;
 pub mod cli;
 pub mod files;
+pub mod install;
 pub mod inventory;
 pub mod name;
 pub mod openvpn;
