@@ -11,6 +11,7 @@ mod export;
 mod failure;
 mod generate;
 mod init;
+mod install;
 mod issue;
 mod list;
 mod log;

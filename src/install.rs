@@ -253,6 +253,9 @@ fn put(place: Place, pem: &[u8], server: &ServerDirectory) -> Place {
     Place { changed, ..place }
 }
 
+/// The most bytes a list may have.
+pub const CRL_LIMIT: usize = publish::CRL_LIMIT;
+
 const CA_LIMIT: usize = 1024 * 1024;
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //! Knows nothing of signatures or numbers: which list is the newest is decided before, and bytes come ready.
 
 mod accounts;
+mod after;
 mod directives;
 mod readable;
 mod server;
 
 use std::path::{Path, PathBuf};
 
+pub use after::{After, AfterError};
 pub use readable::{readable_by, Unreadable};
 pub use server::{inspect, inspect_without_ca, Reader, ServerDirectory};
 

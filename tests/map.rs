@@ -75,7 +75,7 @@ const EFFECTS: [(&str, &str); 16] = [
     ("io::stdin()", "cli"),
     ("println!", "nobody: it panics when nobody reads"),
     ("print!", "nobody: it panics when nobody reads"),
-    ("std::process::Command", "nobody: no other program is run"),
+    ("std::process::Command", "publish"),
     ("std::net::Tcp", "nobody: no network is used"),
 ];
 

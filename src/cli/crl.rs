@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     authority::{publishing::Published, revoke::Revoked, target::Added},
     cli::{
+        install,
         report::{self, Report, Style},
         revoke::{unpublished, write_published},
         session::Session,
@@ -20,7 +21,7 @@ use crate::{
     store::Access,
 };
 
-/// Sign, show or publish the certificate revocation list
+/// Sign, show, publish or install the certificate revocation list
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -45,6 +46,7 @@ enum Command {
     ///
     /// Compares with every known directory and replaces what is older. Meant for a timer as much as for people.
     Publish(Publish),
+    Install(install::Arguments),
 }
 
 #[derive(Args)]
@@ -64,6 +66,7 @@ impl Arguments {
             Command::Refresh { .. } => "crl refresh",
             Command::Show { .. } => "crl show",
             Command::Publish(_) => "crl publish",
+            Command::Install(_) => "crl install",
         }
     }
 
@@ -75,6 +78,7 @@ impl Arguments {
             }
             Command::Show { jsonl } => show(session, jsonl),
             Command::Publish(publish) => publish.run(session),
+            Command::Install(install) => install.run(session),
         }
     }
 }

@@ -152,6 +152,8 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[control-channel]\nmode = \"tls-crypt-v2\"", 4, "control-channel.mode", "not supported yet"),
         ("[control-channel]\nmode = \"none\"", 4, "control-channel.mode", "tls-auth"),
         ("[publish]\nmode = \"no\"", 4, "publish.mode", "manual"),
+        ("[publish]\nafter = [\"push\"]", 4, "publish.after", "absolute path"),
+        ("[[publish]]\nafter = [\"/bin/push\"]\ndir = \"a\"", 4, "publish.after", "no such setting"),
         ("[publish]\ndir = \"/a\"", 4, "publish.dir", "did you mean `dirs`?"),
         ("[[publish]]\ndir = \"\"", 4, "publish.dir", "a directory"),
         ("[[publish]]\n", 3, "publish.dir", "is missing"),
