@@ -21,6 +21,7 @@ mod revoke;
 mod session;
 mod show;
 mod status;
+mod systemd;
 mod terminal;
 
 pub use failure::{Exit, Failure};

@@ -16,6 +16,7 @@
 //! - [`settings`]: `vpnpki.toml`, every fault with its line.
 //! - [`template`]: the configurations' templates, built in or a user's own.
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
+//! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
 //!
 //! Rooms with an effect each:
@@ -66,6 +67,7 @@ pub mod name;
 pub mod openvpn;
 pub mod pki;
 pub mod publish;
+pub mod render;
 pub mod secret;
 pub mod serial;
 pub mod settings;

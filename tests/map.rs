@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -38,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
         ],
     ),
     ("install", &["files", "pki", "publish"]),
+    ("render", &["template"]),
     (
         "cli",
         &[
@@ -48,6 +49,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "inventory",
             "openvpn",
             "pki",
+            "render",
             "settings",
             "store",
             "vault",

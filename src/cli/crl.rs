@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::{
-    authority::{publishing::Published, revoke::Revoked, target::Added},
+    authority::{after::Occasion, publishing::Published, revoke::Revoked, target::Added},
     cli::{
         install,
         report::{self, Report, Style},
@@ -92,7 +92,7 @@ impl Publish {
                 let authority = session.open(access)?;
                 let (publishing, warnings) = authority.publishing();
                 let added = add.map(|dir| authority.add_target(&dir, None)).transpose()?;
-                let published = authority.publish(&publishing)?;
+                let published = authority.publish_on(&publishing, Occasion::Asked)?;
                 let changed = published.wrote() || added.as_ref().is_some_and(|added| added.changed);
                 session.report(&Answer { changed, published, added, warnings })
             }

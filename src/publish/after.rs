@@ -5,7 +5,7 @@ use std::{
     io::{PipeReader, Read},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -90,7 +90,8 @@ impl After<'_> {
         let (reader, writer) = std::io::pipe()?;
         let user = self.becomes.map_or(self.uid, |(uid, _)| uid);
         let home = accounts::home(user).ok().flatten().unwrap_or_else(|| "/".to_owned());
-        let mut command = Command::new(program);
+        #[expect(clippy::disallowed_methods, reason = "the settings name this program, and no shell comes between")]
+        let mut command = std::process::Command::new(program);
         command.args(&self.words[1..]).current_dir(self.dir).process_group(0);
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
         command.env_clear().envs([("PATH", PATH), ("LANG", "C.UTF-8"), ("HOME", &home)]);
