@@ -57,8 +57,8 @@ pub struct Installed {
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// Whether it was, or would be, written.
-    pub changed: bool,
+    /// Whether the list is there now.
+    pub state: PlaceState,
     /// The number of the list that was there, when there was one of this CA.
     pub replaced: Option<u64>,
     /// Why its server does not read the new list.
@@ -67,6 +67,20 @@ pub struct Place {
     /// A command that mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+}
+
+/// How a file stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlaceState {
+    /// The list was put there, or would be.
+    Installed,
+    /// It was there already.
+    Current,
+    /// It is there, but the server could not read it.
+    Unreadable,
+    /// It could not be written.
+    Failed,
 }
 
 /// A configuration that reads its list from elsewhere, or none.
@@ -163,17 +177,19 @@ pub fn install(request: &Installation) -> Result<Installed, InstallError> {
     check_dates(&crl, number, request.now)?;
     let server = publish::inspect_without_ca(request.dir, issuer.der())?;
     let _lock = files::lock(request.dir, request.patience)?;
-    let mut places = Vec::new();
+    let (mut places, mut changed) = (Vec::new(), false);
     for file in server.crls() {
         places.push(compare(file, &crl, number, &issuer)?);
     }
     if !request.dry_run {
         let pem = pki::crl_pem(crl.der());
-        places = places.into_iter().map(|place| put(place, pem.as_bytes(), &server)).collect();
+        for place in &mut places {
+            changed |= put(place, pem.as_bytes(), &server);
+        }
     }
     let blind = |(config, problem): &(PathBuf, String)| Blind { config: config.clone(), problem: problem.clone() };
     Ok(Installed {
-        changed: !request.dry_run && places.iter().any(|place| place.changed),
+        changed,
         dry_run: request.dry_run,
         number,
         entries: crl.entries().len() as u64,
@@ -230,27 +246,33 @@ fn compare(file: &Path, crl: &Crl, number: u64, issuer: &IssuerCertificate) -> R
     match replaced {
         Some(there) if there > number => Err(InstallError::Older { file: file.to_owned(), there, number }),
         Some(there) if there == number && !same => Err(InstallError::SameNumber { file: file.to_owned(), number }),
-        _ => Ok(Place { file: file.to_owned(), changed: !same, replaced, problem: None, mend: None }),
+        _ => {
+            let state = if same { PlaceState::Current } else { PlaceState::Installed };
+            Ok(Place { file: file.to_owned(), state, replaced, problem: None, mend: None })
+        }
     }
 }
 
-/// A file that cannot be written or read by its server does not keep the list from another.
-fn put(place: Place, pem: &[u8], server: &ServerDirectory) -> Place {
-    let changed = match publish::put(&place.file, pem) {
-        Ok(reached) => reached == publish::Reached::Written,
-        Err(error) => return Place { changed: false, problem: Some(error.to_string()), ..place },
-    };
-    for reader in server.readers.iter().filter(|reader| reader.crl == place.file) {
-        if let Err(why) = publish::readable_by(&place.file, reader.user.as_deref(), reader.group.as_deref()) {
-            let problem = Some(why.to_string());
-            let mend = match why {
-                Unreadable::Shut { mend, .. } => Some(mend),
-                Unreadable::File(_) => None,
-            };
-            return Place { changed, problem, mend, ..place };
+/// Whether anything was written. A file that cannot be written, or read by its server, does not keep the list from another.
+fn put(place: &mut Place, pem: &[u8], server: &ServerDirectory) -> bool {
+    let reached = match publish::put(&place.file, pem) {
+        Ok(reached) => reached,
+        Err(error) => {
+            (place.state, place.problem) = (PlaceState::Failed, Some(error.to_string()));
+            return false;
         }
+    };
+    let mut readers = server.readers.iter().filter(|reader| reader.crl == place.file);
+    let shut = readers
+        .find_map(|reader| publish::readable_by(&place.file, reader.user.as_deref(), reader.group.as_deref()).err());
+    if let Some(why) = shut {
+        (place.state, place.problem) = (PlaceState::Unreadable, Some(why.to_string()));
+        place.mend = match why {
+            Unreadable::Shut { mend, .. } => Some(mend),
+            Unreadable::File(_) => None,
+        };
     }
-    Place { changed, ..place }
+    reached == publish::Reached::Written
 }
 
 /// The most bytes a list may have.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     cli::{failure, report::Report, session::Session, Exit, Failure},
     files,
-    install::{install, Blind, InstallError, Installation, Installed, Place, CRL_LIMIT},
+    install::{install, Blind, InstallError, Installation, Installed, Place, PlaceState, CRL_LIMIT},
 };
 
 /// Put a CRL that was carried here where a server reads it; needs no authority
@@ -115,15 +115,16 @@ impl fmt::Display for Answer {
         let Installed { number, entries, next_update, dry_run, .. } = &self.0;
         for place in &self.0.files {
             let file = files::shown(&place.file);
-            match (place.changed, dry_run, place.replaced) {
-                (false, _, _) if place.problem.is_some() => writeln!(f, "NOT in {file}")?,
-                (false, _, _) => writeln!(f, "CRL {number} is in {file}")?,
-                (true, true, _) => write!(f, "would install CRL {number} in {file}")?,
-                (true, false, _) => write!(f, "installed CRL {number} in {file}")?,
-            }
-            if place.changed {
-                let instead = place.replaced.map_or_else(String::new, |old| format!(" in place of CRL {old}"));
-                writeln!(f, "{instead}, {entries} serials until {}", next_update.date())?;
+            let instead = place.replaced.map_or_else(String::new, |old| format!(" in place of CRL {old}"));
+            let until = next_update.date();
+            match place.state {
+                PlaceState::Installed => {
+                    let done = if *dry_run { "would install" } else { "installed" };
+                    writeln!(f, "{done} CRL {number} in {file}{instead}, {entries} serials until {until}")?;
+                }
+                PlaceState::Current => writeln!(f, "CRL {number} is in {file}")?,
+                PlaceState::Unreadable => writeln!(f, "CRL {number} is in {file}, where its server cannot read it")?,
+                PlaceState::Failed => writeln!(f, "NOT in {file}")?,
             }
         }
         Ok(())

@@ -6,10 +6,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod after;
 mod bundles;
 mod database;
 mod exits;
 mod golden;
+mod install;
 mod json;
 mod keyholders;
 mod modes;
@@ -21,6 +23,7 @@ mod rollback;
 mod scripts;
 mod settings;
 mod site;
+mod systemd;
 mod tampering;
 mod templates;
 mod terminal;
