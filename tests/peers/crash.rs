@@ -97,6 +97,15 @@ fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
     stands(&Act { before: &stale, line: "crl publish", mend: &["crl publish"] });
 }
 
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_install_over_an_older_crl_leaves_a_whole_one() {
+    let carried: Vec<_> =
+        [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
+    let line = "crl install served --ca served/ca.crt --crl newer.pem";
+    stands(&Act { before: &carried, line, mend: &[line] });
+}
+
 /// Tries every fault at every call of the act, each on a fresh copy of the same directory.
 fn stands(act: &Act) {
     let site = Site::new();

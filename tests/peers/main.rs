@@ -17,6 +17,7 @@ mod made;
 mod mount;
 mod network;
 mod openvpn;
+mod publishing;
 mod races;
 mod reference;
 mod revocation;
