@@ -16,11 +16,13 @@ mod issue;
 mod list;
 mod log;
 mod outputs;
+mod renew;
 mod report;
 mod revoke;
 mod session;
 mod show;
 mod status;
+mod suspend;
 mod systemd;
 mod terminal;
 
@@ -81,7 +83,10 @@ enum Command {
     Init(init::Arguments),
     Issue(issue::Arguments),
     Export(export::Arguments),
+    Renew(renew::Arguments),
     Revoke(revoke::Arguments),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -120,7 +125,10 @@ impl Command {
             Self::Init(_) => "init",
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
+            Self::Renew(_) => "renew",
             Self::Revoke(_) => "revoke",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -135,7 +143,10 @@ impl Command {
             Self::Init(arguments) => arguments.run(session),
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
+            Self::Renew(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
+            Self::Suspend(arguments) => arguments.run(session),
+            Self::Resume(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

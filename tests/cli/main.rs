@@ -14,6 +14,7 @@ mod golden;
 mod install;
 mod json;
 mod keyholders;
+mod life;
 mod modes;
 mod names;
 mod passphrases;
