@@ -22,6 +22,7 @@ pub mod after;
 pub mod deliver;
 mod error;
 pub mod export;
+pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;

@@ -9,6 +9,7 @@ mod crl;
 mod environment;
 mod export;
 mod failure;
+mod forget;
 mod generate;
 mod init;
 mod install;
@@ -87,6 +88,7 @@ enum Command {
     Revoke(revoke::Arguments),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
+    Forget(forget::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -129,6 +131,7 @@ impl Command {
             Self::Revoke(_) => "revoke",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::Forget(_) => "forget",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -147,6 +150,7 @@ impl Command {
             Self::Revoke(arguments) => arguments.run(session),
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
+            Self::Forget(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

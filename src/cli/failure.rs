@@ -235,6 +235,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
         }
+        AuthorityError::HasAccess { name, .. } => vec![format!("`vpnpki revoke {name}` ends its access for good")],
         AuthorityError::NoLadder => vec!["set `days = 14` under `[crl]` in `vpnpki.toml`".to_owned()],
         AuthorityError::Mismatch(_) => vec![
             "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),

@@ -10,6 +10,7 @@ mod after;
 mod bundles;
 mod database;
 mod exits;
+mod forget;
 mod golden;
 mod install;
 mod json;
