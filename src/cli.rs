@@ -9,8 +9,10 @@ mod crl;
 mod environment;
 mod export;
 mod failure;
+mod forget;
 mod generate;
 mod init;
+mod install;
 mod issue;
 mod list;
 mod log;
@@ -22,6 +24,7 @@ mod session;
 mod show;
 mod status;
 mod suspend;
+mod systemd;
 mod terminal;
 
 pub use failure::{Exit, Failure};
@@ -85,6 +88,7 @@ enum Command {
     Revoke(revoke::Arguments),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
+    Forget(forget::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -127,6 +131,7 @@ impl Command {
             Self::Revoke(_) => "revoke",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::Forget(_) => "forget",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -145,6 +150,7 @@ impl Command {
             Self::Revoke(arguments) => arguments.run(session),
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
+            Self::Forget(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

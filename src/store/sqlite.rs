@@ -137,9 +137,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error>
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions
+    // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions;
+    // secure_delete: a key that was dropped is overwritten, not left in a free page
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = ON;",
     )?;
     // the first read proves that the file, its WAL and its shared memory can be used
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))

@@ -96,6 +96,22 @@ fn a_crl_of_which_half_of_its_life_is_gone_is_signed_anew_by_whoever_opens_the_v
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn whoever_has_expired_can_be_forgotten_and_not_a_day_before() {
+    let site = Site::with_authority("--publish served");
+    site.run("issue client1 --days 30 --note desk-4").succeeds();
+    let at = |days: &str, line: &str| {
+        let mut clock = Command::new("faketime");
+        clock.args(["-f", days]);
+        Outcome::of(&mut under(clock, &vpnpki(site.dir(), line)))
+    };
+    at("+29d", "forget client1 --yes").exits(1).says("is valid, and nothing was dropped");
+    at("+31d", "forget client1 --yes").succeeds().says("dropped 1 private key and the note of client1");
+    at("+31d", "log verify").succeeds();
+    assert!(!at("+31d", "show client1").succeeds().stdout.contains("desk-4"));
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn a_renewed_server_serves_with_its_new_certificate_after_a_restart() {
     let site = Site::with_authority("--publish served --issue client1");
     let network = Network::new(1);
