@@ -29,6 +29,7 @@ mod signing;
 pub mod target;
 pub mod trust;
 mod unlock;
+pub mod unlocker;
 
 pub use error::AuthorityError;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};
@@ -153,6 +154,9 @@ impl Authority {
         suspect: bool,
         unlocked: Option<&Unlocked>,
     ) -> Result<Head, AuthorityError> {
+        if !unlocked.map_or(Ok(true), |unlocked| unlocked.is_current(&*writing))? {
+            return Err(AuthorityError::VaultChanged);
+        }
         let act = ActId(self.actor.world.random()?);
         let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
         let suspect = suspect || already_suspect(&*writing)?;

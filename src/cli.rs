@@ -15,12 +15,15 @@ mod issue;
 mod list;
 mod log;
 mod outputs;
+mod plugins;
+mod progress;
 mod report;
 mod revoke;
 mod session;
 mod show;
 mod status;
 mod terminal;
+mod unlocker;
 
 pub use failure::{Exit, Failure};
 
@@ -63,7 +66,7 @@ pub struct Global {
     /// Read the vault's passphrase from the first line of FILE [also: $VPNPKI_PASSPHRASE_FILE, $VPNPKI_PASSPHRASE]
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<std::path::PathBuf>,
-    /// Open the vault with the age or SSH private key in FILE [also: $VPNPKI_IDENTITY]
+    /// Open the vault with the age, SSH or age plugin private key in FILE [also: $VPNPKI_IDENTITY]
     #[arg(long, global = true, value_name = "FILE")]
     identity: Option<std::path::PathBuf>,
     /// Wait so long for another vpnpki that is writing
@@ -85,6 +88,7 @@ enum Command {
     Status(status::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
+    Unlocker(unlocker::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -124,6 +128,7 @@ impl Command {
             Self::Status(_) => "status",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
+            Self::Unlocker(unlocker) => unlocker.name(),
             Self::Generate(_) => "generate",
         }
     }
@@ -139,6 +144,7 @@ impl Command {
             Self::Status(_) => status::Arguments::run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
+            Self::Unlocker(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }

@@ -27,6 +27,8 @@ pub enum Change {
     Secret(SealedSecret),
     /// One way into the vault.
     Unlocker(Unlocker),
+    /// A way into the vault that is gone, by its number.
+    UnlockerRemoved(u32),
     /// A peer.
     Peer(Peer),
     /// A certificate and its standing.
@@ -66,9 +68,9 @@ pub struct Issuer {
 /// A public parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parameter {
-    /// `dh`.
+    /// `dh` or `vault-recipient`.
     pub name: String,
-    /// PEM.
+    /// PEM, or an age recipient.
     pub text: String,
 }
 
@@ -97,8 +99,12 @@ pub struct Unlocker {
     pub number: u32,
     /// `passphrase`, `recipient` or `key-file`.
     pub kind: String,
-    /// The recipient, or what a person calls it.
+    /// What people call it; unique.
     pub label: String,
+    /// The public key, by which the vault can be locked anew; none for a passphrase.
+    pub recipient: Option<String>,
+    /// Since when.
+    pub since: Time,
     /// An age file.
     pub wrapped: Vec<u8>,
 }
@@ -146,7 +152,7 @@ impl Change {
             Self::Issuer(issuer) => format!("issuer/{}", issuer.number),
             Self::Parameter(parameter) => format!("parameter/{}", parameter.name),
             Self::Secret(secret) => format!("secret/{}/{}", secret.kind.word(), secret.scope),
-            Self::Unlocker(unlocker) => format!("unlocker/{}", unlocker.number),
+            Self::Unlocker(Unlocker { number, .. }) | Self::UnlockerRemoved(number) => format!("unlocker/{number}"),
             Self::Peer(peer) => format!("peer/{}", peer.name.folded()),
             Self::Certificate(certificate) => format!("certificate/{}", certificate.serial),
             Self::CertificateDer(serial, _) => format!("der/{serial}"),
@@ -166,7 +172,13 @@ impl Change {
             }
             Self::Parameter(parameter) => hasher.text(&parameter.text),
             Self::Secret(secret) => hasher.bytes(&secret.sealed),
-            Self::Unlocker(unlocker) => hasher.text(&unlocker.kind).text(&unlocker.label).bytes(&unlocker.wrapped),
+            Self::Unlocker(unlocker) => hasher
+                .text(&unlocker.kind)
+                .text(&unlocker.label)
+                .text(unlocker.recipient.as_deref().unwrap_or_default())
+                .time(unlocker.since)
+                .bytes(&unlocker.wrapped),
+            Self::UnlockerRemoved(_) => return None,
             Self::Peer(peer) => hasher
                 .text(peer.name.as_str())
                 .text(&peer.role.to_string())
