@@ -18,6 +18,7 @@ use crate::{
     world::World,
 };
 
+pub mod backup;
 pub mod deliver;
 mod error;
 pub mod export;

@@ -2,7 +2,7 @@
 //! Knows no exit code and no hint; the command line decides those.
 
 use crate::{
-    authority::KeyholderError,
+    authority::{backup::BackupFault, KeyholderError},
     bundle::BundleError,
     files::{DirectoryFault, FileError},
     inventory::Role,
@@ -162,6 +162,9 @@ pub enum AuthorityError {
         /// How far.
         days: i64,
     },
+    /// A file is no backup that can be used.
+    #[error(transparent)]
+    Backup(#[from] BackupFault),
     /// The vault was locked anew by another act while this one was under way.
     #[error("what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done")]
     VaultChanged,
