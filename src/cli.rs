@@ -17,11 +17,13 @@ mod log;
 mod outputs;
 mod plugins;
 mod progress;
+mod renew;
 mod report;
 mod revoke;
 mod session;
 mod show;
 mod status;
+mod suspend;
 mod terminal;
 mod unlocker;
 
@@ -82,7 +84,10 @@ enum Command {
     Init(init::Arguments),
     Issue(issue::Arguments),
     Export(export::Arguments),
+    Renew(renew::Arguments),
     Revoke(revoke::Arguments),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -122,7 +127,10 @@ impl Command {
             Self::Init(_) => "init",
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
+            Self::Renew(_) => "renew",
             Self::Revoke(_) => "revoke",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -138,7 +146,10 @@ impl Command {
             Self::Init(arguments) => arguments.run(session),
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
+            Self::Renew(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
+            Self::Suspend(arguments) => arguments.run(session),
+            Self::Resume(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

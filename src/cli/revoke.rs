@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::{
     authority::{
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, Subject},
+        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
     },
     cli::{report::Report, session::Session, Exit, Failure},
     files,
-    inventory::{Reason, Role},
+    inventory::{Reason, Revocation, Role},
     name::Name,
     store::{Access, View},
 };
@@ -48,7 +48,8 @@ impl Arguments {
         }
         let request = Revocations {
             subjects: self.subjects,
-            reason: self.reason,
+            verdict: Verdict::Revoke(self.reason),
+            ladder: None,
             no_publish: self.no_publish,
             dry_run: self.dry_run,
         };
@@ -81,7 +82,9 @@ pub fn subject(text: &str) -> Result<Subject, String> {
 /// Every reason but certificateHold, which is not for ever.
 fn reason(text: &str) -> Result<Reason, String> {
     match Reason::from_str(text)? {
-        Reason::CertificateHold => Err("certificateHold is not for ever, a revocation is".to_owned()),
+        Reason::CertificateHold => {
+            Err("certificateHold is not for ever, a revocation is; `vpnpki suspend` suspends".to_owned())
+        }
         reason => Ok(reason),
     }
 }
@@ -159,41 +162,58 @@ impl Report for Answer {
         if self.dry_run {
             return Vec::new();
         }
-        let mut failures = Vec::new();
-        if let Some(why) = &self.revoked.unsigned {
-            failures.push(
-                Failure::refused(format!("the revocation is recorded, but no CRL could be signed: {why}"))
-                    .hint("put `pki.db` back from a copy that verifies, then `vpnpki revoke` again"),
-            );
-        }
-        failures.extend(unpublished(&self.revoked.published));
-        failures
+        recorded_only(&self.revoked, "revocation", "revoke")
     }
+}
+
+/// What is recorded and did not reach a server, as failures.
+pub fn recorded_only(revoked: &Revoked, what: &str, command: &str) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    if let Some(why) = &revoked.unsigned {
+        failures.push(
+            Failure::refused(format!("the {what} is recorded, but no CRL could be signed: {why}"))
+                .hint(format!("put `pki.db` back from a copy that verifies, then `vpnpki {command}` again")),
+        );
+    }
+    failures.extend(unpublished(&revoked.published));
+    failures
+}
+
+/// A certificate with its holder, where that is known.
+pub fn whose(one: &RevokedCertificate) -> String {
+    let name = one.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+    format!("{name}serial:{}", one.serial)
+}
+
+/// Lines about when a live session ends.
+pub fn write_refused(f: &mut fmt::Formatter<'_>, revoked: &Revoked) -> fmt::Result {
+    if revoked.published.targets.iter().any(Reached::reached) {
+        let seconds = revoked.live_session_seconds;
+        writeln!(
+            f,
+            "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
+        )?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = |name: &Option<Name>| name.as_ref().map_or_else(String::new, |name| format!("{name} "));
         let verb = if self.dry_run { "would revoke" } else { "revoked" };
         for one in &self.revoked.revoked {
-            writeln!(f, "{verb} {}serial:{} ({})", whose(&one.name), one.serial, one.revocation.reason)?;
+            let reason = one.revocation.map_or(Reason::Unspecified, |revocation| revocation.reason);
+            writeln!(f, "{verb} {} ({reason})", whose(one))?;
         }
         for one in &self.revoked.already {
-            let (at, reason) = (one.revocation.at, one.revocation.reason);
-            writeln!(f, "{}serial:{} is revoked since {at} ({reason})", whose(&one.name), one.serial)?;
+            if let Some(Revocation { at, reason }) = one.revocation {
+                writeln!(f, "{} is revoked since {at} ({reason})", whose(one))?;
+            }
         }
         if self.dry_run {
             return Ok(());
         }
         write_published(f, &self.revoked.published)?;
-        if self.revoked.published.targets.iter().any(Reached::reached) {
-            let seconds = self.revoked.live_session_seconds;
-            writeln!(
-                f,
-                "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
-            )?;
-        }
-        Ok(())
+        write_refused(f, &self.revoked)
     }
 }
 

@@ -212,7 +212,7 @@ impl Resealing<'_> {
     /// Later looks at one fact read the whole entry that changed it last, so none may hold all of them.
     fn note(&mut self, writing: &mut dyn Writing) -> Result<(), AuthorityError> {
         let mac = |hash: &[u8]| self.new.vault.mac(hash);
-        writing.note(Draft {
+        writing.append(Draft {
             act: ActId(self.authority.actor.world.random()?),
             at: self.authority.now(),
             by: self.authority.actor.by.clone(),
