@@ -27,6 +27,7 @@ pub mod issue;
 pub mod ladder;
 pub mod publishing;
 pub mod renew;
+pub mod restore;
 pub mod revoke;
 mod signing;
 pub mod target;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod backup;
 mod crl;
 mod environment;
 mod export;
@@ -19,6 +20,7 @@ mod plugins;
 mod progress;
 mod renew;
 mod report;
+mod restore;
 mod revoke;
 mod session;
 mod show;
@@ -94,6 +96,8 @@ enum Command {
     Crl(crl::Arguments),
     Log(log::Arguments),
     Unlocker(unlocker::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -137,6 +141,8 @@ impl Command {
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
             Self::Unlocker(unlocker) => unlocker.name(),
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Generate(_) => "generate",
         }
     }
@@ -156,6 +162,8 @@ impl Command {
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Unlocker(arguments) => arguments.run(session),
+            Self::Backup(arguments) => arguments.run(session),
+            Self::Restore(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }

@@ -406,7 +406,7 @@ fn ca_name(host: &str, now: Time) -> String {
 }
 
 /// An absolute path for a directory that may not be there yet.
-fn absolute(dir: &Path) -> Result<PathBuf, AuthorityError> {
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf, AuthorityError> {
     match (dir.parent().filter(|parent| !parent.as_os_str().is_empty()), dir.file_name()) {
         (_, Some(_)) if files::exists(dir)? => Ok(files::real_path(dir)?),
         (Some(parent), Some(name)) => Ok(files::real_path(parent)?.join(name)),

@@ -256,7 +256,7 @@ impl fmt::Display for RemoveReport {
             writeln!(f, "removed {}", files::shown(path))?;
         }
         writeln!(f, "older copies of the authority (backups) still open with it;")?;
-        writeln!(f, "  {} unlocker rotate     # makes the vault's identity in them worthless", self.program)
+        writeln!(f, "  {} unlocker rotate     # a new vault identity, which they do not hold", self.program)
     }
 }
 
