@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod backup;
 mod crl;
 mod environment;
 mod export;
@@ -17,8 +18,11 @@ mod issue;
 mod list;
 mod log;
 mod outputs;
+mod plugins;
+mod progress;
 mod renew;
 mod report;
+mod restore;
 mod revoke;
 mod session;
 mod show;
@@ -26,6 +30,7 @@ mod status;
 mod suspend;
 mod systemd;
 mod terminal;
+mod unlocker;
 
 pub use failure::{Exit, Failure};
 
@@ -68,7 +73,7 @@ pub struct Global {
     /// Read the vault's passphrase from the first line of FILE [also: $VPNPKI_PASSPHRASE_FILE, $VPNPKI_PASSPHRASE]
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<std::path::PathBuf>,
-    /// Open the vault with the age or SSH private key in FILE [also: $VPNPKI_IDENTITY]
+    /// Open the vault with the age, SSH or age plugin private key in FILE [also: $VPNPKI_IDENTITY]
     #[arg(long, global = true, value_name = "FILE")]
     identity: Option<std::path::PathBuf>,
     /// Wait so long for another vpnpki that is writing
@@ -94,6 +99,9 @@ enum Command {
     Status(status::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
+    Unlocker(unlocker::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -137,6 +145,9 @@ impl Command {
             Self::Status(_) => "status",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
+            Self::Unlocker(unlocker) => unlocker.name(),
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Generate(_) => "generate",
         }
     }
@@ -156,6 +167,9 @@ impl Command {
             Self::Status(_) => status::Arguments::run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
+            Self::Unlocker(arguments) => arguments.run(session),
+            Self::Backup(arguments) => arguments.run(session),
+            Self::Restore(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }
