@@ -23,6 +23,8 @@ mod error;
 pub mod export;
 pub mod init;
 pub mod issue;
+pub mod live;
+pub mod proof;
 pub mod publishing;
 pub mod revoke;
 mod signing;

@@ -12,12 +12,15 @@ mod failure;
 mod generate;
 mod init;
 mod issue;
+mod kick;
 mod list;
 mod log;
 mod outputs;
+mod proof;
 mod report;
 mod revoke;
 mod session;
+mod sessions;
 mod show;
 mod status;
 mod terminal;
@@ -80,6 +83,8 @@ enum Command {
     Issue(issue::Arguments),
     Export(export::Arguments),
     Revoke(revoke::Arguments),
+    Sessions(sessions::Arguments),
+    Kick(kick::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -119,6 +124,8 @@ impl Command {
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
             Self::Revoke(_) => "revoke",
+            Self::Sessions(_) => "sessions",
+            Self::Kick(_) => "kick",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -134,6 +141,8 @@ impl Command {
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
+            Self::Sessions(arguments) => arguments.run(session),
+            Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

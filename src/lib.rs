@@ -22,6 +22,7 @@
 //! - [`vault`]: seals and unseals secrets as age files.
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
+//! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
 //! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
 //! - [`world`]: clock and randomness.
 //!
@@ -66,6 +67,7 @@ pub mod pki;
 pub mod publish;
 pub mod secret;
 pub mod serial;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod template;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("world", &[]),
     ("files", &[]),
     ("publish", &["files"]),
+    ("sessions", &["settings"]),
     ("store", &["files", "inventory"]),
     (
         "authority",
@@ -30,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "openvpn",
             "pki",
             "publish",
+            "sessions",
             "settings",
             "store",
             "template",
@@ -44,7 +46,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
 const WORDS: [&str; 5] = ["name", "secret", "serial", "time", "validity"];
 
 /// Words that name an effect, and the only room that may say them. `std::env` also covers the arguments.
-const EFFECTS: [(&str, &str); 16] = [
+const EFFECTS: [(&str, &str); 19] = [
     ("std::fs", "files"),
     ("rustix::fs", "files"),
     ("rusqlite", "store"),
@@ -60,7 +62,10 @@ const EFFECTS: [(&str, &str); 16] = [
     ("println!", "nobody: it panics when nobody reads"),
     ("print!", "nobody: it panics when nobody reads"),
     ("std::process::Command", "nobody: no other program is run"),
-    ("std::net::Tcp", "nobody: no network is used"),
+    ("std::net::Tcp", "sessions"),
+    ("rustix::net", "sessions"),
+    ("UnixStream", "sessions"),
+    ("std::net::Udp", "nobody: no other network is used"),
 ];
 
 #[test]

@@ -8,13 +8,23 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        live::{Asked, Kicked},
+        proof::{self, Proof},
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, Subject},
+        revoke::{Revocations, Revoked, RevokedCertificate, Subject},
+        Authority,
     },
-    cli::{report::Report, session::Session, Exit, Failure},
+    cli::{
+        kick::{came_back, unanswered, write_kicked},
+        proof::{unproven, write_proof},
+        report::Report,
+        session::Session,
+        Exit, Failure,
+    },
     files,
     inventory::{Reason, Role},
     name::Name,
+    serial::Serial,
     store::{Access, View},
 };
 
@@ -25,6 +35,7 @@ use crate::{
 /// since when, and publishes again.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct Arguments {
     /// A name, for every certificate of it that is accepted, or serial:HEX for one certificate
     #[arg(required = true, value_name = "NAME|serial:HEX", value_parser = subject)]
@@ -35,6 +46,12 @@ pub struct Arguments {
     /// Leave every server as it is
     #[arg(long)]
     no_publish: bool,
+    /// Then end their live sessions, through the management interface of every server
+    #[arg(long, conflicts_with = "no_publish")]
+    kick: bool,
+    /// Then read back that every published CRL is the new one and that no session is left; exit 1 says what is missing
+    #[arg(long, conflicts_with = "no_publish")]
+    prove: bool,
     /// Say who would be revoked, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -53,7 +70,11 @@ impl Arguments {
             dry_run: self.dry_run,
         };
         let revoked = authority.revoke(&request, session)?;
-        session.report(&Answer { revoked, dry_run: self.dry_run })
+        let mut answer = Answer { revoked, kicked: None, proof: None, nameless: Vec::new(), dry_run: self.dry_run };
+        if !self.dry_run {
+            answer.follow(&authority, self.kick, self.prove);
+        }
+        session.report(&answer)
     }
 
     /// Ending a server ends everyone's access: asked on a terminal, unless `--yes`; scripts are taken at their word.
@@ -145,7 +166,44 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
 struct Answer {
     #[serde(flatten)]
     revoked: Revoked,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kicked: Option<Asked<Kicked>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Proof>,
+    /// Certificates whose sessions could not be ended, since only their serials are known.
+    #[serde(skip)]
+    nameless: Vec<Serial>,
     dry_run: bool,
+}
+
+impl Answer {
+    /// What is done once the CRL is where servers read it.
+    fn follow(&mut self, authority: &Authority, kick: bool, prove: bool) {
+        // what is wrong in the settings was said by the act itself
+        let (publishing, _) = authority.publishing();
+        let revoked: Vec<&RevokedCertificate> = self.revoked.revoked.iter().chain(&self.revoked.already).collect();
+        let names = proof::names(&revoked);
+        let mut warnings = Vec::new();
+        if kick {
+            self.nameless = revoked.iter().filter(|one| one.name.is_none()).map(|one| one.serial).collect();
+        }
+        if kick && !names.is_empty() {
+            let mut kicked = authority.kick(&names, &publishing);
+            warnings.append(&mut kicked.warnings);
+            self.kicked = Some(kicked);
+        }
+        self.proof = prove.then(|| authority.prove(&revoked, &publishing));
+        warnings.extend(
+            self.proof.iter_mut().filter_map(|proof| proof.live.as_mut()).flat_map(|live| live.warnings.drain(..)),
+        );
+        warnings.dedup();
+        self.revoked.warnings.extend(warnings);
+    }
+
+    /// Whether no live session may go on.
+    fn ended(&self) -> bool {
+        self.kicked.as_ref().is_some_and(|kicked| unanswered(kicked).is_empty() && came_back(kicked).is_empty())
+    }
 }
 
 impl Report for Answer {
@@ -167,6 +225,12 @@ impl Report for Answer {
             );
         }
         failures.extend(unpublished(&self.revoked.published));
+        failures.extend(self.kicked.iter().flat_map(|kicked| [unanswered(kicked), came_back(kicked)]).flatten());
+        let unnamed = |serial: &Serial| {
+            Failure::refused(format!("no session was ended for serial:{serial}: the store does not know whose it is"))
+        };
+        failures.extend(self.nameless.iter().map(unnamed));
+        failures.extend(self.proof.iter().flat_map(unproven));
         failures
     }
 }
@@ -188,17 +252,22 @@ impl fmt::Display for Answer {
         write_published(f, &self.revoked.published)?;
         if self.revoked.published.targets.iter().any(Reached::reached) {
             let seconds = self.revoked.live_session_seconds;
-            writeln!(
-                f,
-                "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
-            )?;
+            if self.ended() {
+                writeln!(f, "new connections are refused there")?;
+            } else {
+                writeln!(
+                    f,
+                    "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
+                )?;
+            }
         }
-        Ok(())
+        self.kicked.iter().try_for_each(|kicked| write_kicked(f, kicked))?;
+        self.proof.iter().try_for_each(|proof| write_proof(f, proof))
     }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vpnpki revoke client1
-  vpnpki revoke laptop-7 --reason keyCompromise
+  vpnpki revoke laptop-7 --reason keyCompromise --kick --prove
   vpnpki revoke serial:5A0D0C9E6B1F4E7D8A2B3C4D5E6F7081";

@@ -12,6 +12,8 @@ mod exits;
 mod golden;
 mod json;
 mod keyholders;
+mod live;
+mod management;
 mod modes;
 mod names;
 mod passphrases;
