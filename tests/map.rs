@@ -39,7 +39,22 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "world",
         ],
     ),
-    ("cli", &["authority", "bundle", "files", "inventory", "openvpn", "pki", "settings", "store", "vault", "world"]),
+    (
+        "cli",
+        &[
+            "authority",
+            "bundle",
+            "files",
+            "inventory",
+            "openvpn",
+            "pki",
+            "sessions",
+            "settings",
+            "store",
+            "vault",
+            "world",
+        ],
+    ),
 ];
 
 /// What every room may use; among themselves they use each other only.
