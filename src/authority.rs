@@ -23,9 +23,11 @@ mod error;
 pub mod export;
 pub mod init;
 pub mod issue;
+pub mod ladder;
 pub mod live;
 pub mod proof;
 pub mod publishing;
+pub mod renew;
 pub mod revoke;
 mod signing;
 pub mod target;
@@ -147,6 +149,39 @@ impl Authority {
         Ok(())
     }
 
+    /// A ledger entry of its own for what was recorded so far; nothing is durable before the commit.
+    fn append(
+        &self,
+        writing: &mut dyn Writing,
+        operation: &'static str,
+        events: Vec<Event>,
+        suspect: bool,
+        unlocked: Option<&Unlocked>,
+    ) -> Result<(), AuthorityError> {
+        let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
+        let draft = self.draft(writing, operation, events, suspect)?;
+        writing.append(Draft { mac: unlocked.is_some().then_some(&mac), ..draft })?;
+        Ok(())
+    }
+
+    fn draft(
+        &self,
+        view: &dyn View,
+        operation: &'static str,
+        events: Vec<Event>,
+        suspect: bool,
+    ) -> Result<Draft<'static>, AuthorityError> {
+        Ok(Draft {
+            act: ActId(self.actor.world.random()?),
+            at: self.now(),
+            by: self.actor.by.clone(),
+            operation,
+            events,
+            suspect: suspect || already_suspect(view)?,
+            mac: None,
+        })
+    }
+
     fn commit(
         &self,
         writing: Box<dyn Writing + '_>,
@@ -155,19 +190,9 @@ impl Authority {
         suspect: bool,
         unlocked: Option<&Unlocked>,
     ) -> Result<Head, AuthorityError> {
-        let act = ActId(self.actor.world.random()?);
         let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
-        let suspect = suspect || already_suspect(&*writing)?;
-        let draft = Draft {
-            act,
-            at: self.now(),
-            by: self.actor.by.clone(),
-            operation,
-            events,
-            suspect,
-            mac: unlocked.is_some().then_some(&mac),
-        };
-        match writing.commit(draft) {
+        let draft = self.draft(&*writing, operation, events, suspect)?;
+        match writing.commit(Draft { mac: unlocked.is_some().then_some(&mac), ..draft }) {
             Ok(head) => Ok(head),
             Err(CommitError::Unknown { act, source }) => match self.store.committed(act) {
                 Ok(true) => trust::head(&*self.view()?)?

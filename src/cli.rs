@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod after;
 mod crl;
 mod environment;
 mod export;
@@ -17,12 +18,14 @@ mod list;
 mod log;
 mod outputs;
 mod proof;
+mod renew;
 mod report;
 mod revoke;
 mod session;
 mod sessions;
 mod show;
 mod status;
+mod suspend;
 mod terminal;
 
 pub use failure::{Exit, Failure};
@@ -82,7 +85,10 @@ enum Command {
     Init(init::Arguments),
     Issue(issue::Arguments),
     Export(export::Arguments),
+    Renew(renew::Arguments),
     Revoke(revoke::Arguments),
+    Suspend(suspend::Suspend),
+    Resume(suspend::Resume),
     Sessions(sessions::Arguments),
     Kick(kick::Arguments),
     List(list::Arguments),
@@ -123,7 +129,10 @@ impl Command {
             Self::Init(_) => "init",
             Self::Issue(_) => "issue",
             Self::Export(_) => "export",
+            Self::Renew(_) => "renew",
             Self::Revoke(_) => "revoke",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
             Self::Sessions(_) => "sessions",
             Self::Kick(_) => "kick",
             Self::List(_) => "list",
@@ -140,7 +149,10 @@ impl Command {
             Self::Init(arguments) => arguments.run(session),
             Self::Issue(arguments) => arguments.run(session),
             Self::Export(arguments) => arguments.run(session),
+            Self::Renew(arguments) => arguments.run(session),
             Self::Revoke(arguments) => arguments.run(session),
+            Self::Suspend(arguments) => arguments.run(session),
+            Self::Resume(arguments) => arguments.run(session),
             Self::Sessions(arguments) => arguments.run(session),
             Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),

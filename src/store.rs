@@ -58,12 +58,19 @@ pub trait View {
     fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
     /// A certificate's sealed private key.
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Every revoked certificate of an issuer, by serial.
+    /// Every server, by name, with its current certificate.
+    fn servers(&self) -> Result<Vec<(Peer, Certificate)>, StoreError>;
+    /// Every certificate of an issuer for which a revocation is recorded, by serial.
     fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
-    /// The newest CRL.
-    fn crl(&self, issuer: u32) -> Result<Option<SignedCrl>, StoreError>;
-    /// The newest CRL's number, dates and count, without its bytes.
-    fn crl_facts(&self, issuer: u32) -> Result<Option<CrlFacts>, StoreError>;
+    /// Every certificate of an issuer that was renewed and for which no revocation for good is recorded, by the end of its
+    /// overlap.
+    fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
+    /// The newest CRL that is due at `now`.
+    fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError>;
+    /// The number, dates and count of the newest CRL that is due at `now`, without its bytes.
+    fn crl_facts(&self, issuer: u32, now: Time) -> Result<Option<CrlFacts>, StoreError>;
+    /// Every CRL there is: the one that was due when it was signed, then those that were signed in advance.
+    fn crls(&self, issuer: u32) -> Result<Vec<CrlFacts>, StoreError>;
     /// Where CRLs go.
     fn targets(&self) -> Result<Vec<Target>, StoreError>;
     /// How many current certificates there are of each role and status at `now`, and which ends next.
@@ -91,6 +98,8 @@ pub trait View {
 pub trait Writing: View {
     /// Takes a fact over.
     fn record(&mut self, change: &Change) -> Result<(), StoreError>;
+    /// Appends a ledger entry for all that was recorded since the last one; nothing is durable before `commit`.
+    fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError>;
     /// Appends the ledger entry for all that was recorded and makes both durable.
     fn commit(self: Box<Self>, draft: Draft<'_>) -> Result<Head, CommitError>;
 }
@@ -121,7 +130,7 @@ pub struct Draft<'a> {
 pub enum Entries {
     /// All of them.
     All,
-    /// Those that hold a revocation.
+    /// Those that hold a revocation, its end, or an overlap.
     Revocations,
 }
 
@@ -134,6 +143,8 @@ pub struct CrlFacts {
     pub validity: Validity,
     /// How many serials it lists.
     pub entries: u64,
+    /// From when on servers should have it.
+    pub due: Time,
 }
 
 /// Counts of current certificates.

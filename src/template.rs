@@ -129,6 +129,18 @@ impl Templates {
         Ok(text)
     }
 
+    /// All that makes a client's configuration what it is, but for the client's name: bytes to be compared by their digest.
+    pub fn client_ingredients(&self, settings: &Settings) -> Result<Vec<u8>, TemplateError> {
+        let name = Name::parse("name").expect("four letters are a name");
+        let values = engine::values(&ClientConfig::new(settings, &name)?);
+        Ok([self.client.as_bytes(), settings.control_channel.to_string().as_bytes(), &values].concat())
+    }
+
+    /// The same of the server's configuration.
+    pub fn server_ingredients(&self, settings: &Settings, has_dh: bool) -> Result<Vec<u8>, TemplateError> {
+        Ok([self.server.as_bytes(), &engine::values(&ServerConfig::new(settings, has_dh)?)].concat())
+    }
+
     fn check(&self, settings: &Settings) -> Result<(), TemplateError> {
         engine::check_names(CLIENT, &self.client, &CLIENT_NAMES, &["name"])?;
         engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn"])?;

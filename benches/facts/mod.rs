@@ -31,12 +31,20 @@ fn record(writing: &mut dyn Writing, index: u32) -> Result<Event, StoreError> {
     let name: vpnpki::name::Name = format!("client-{index:06}").parse().expect("a name");
     let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
     let validity = Validity::of_days(now(), 825, DAY);
-    let certificate = Certificate { serial, issuer: 1, holder, validity, issued: now(), revocation: None };
+    let certificate =
+        Certificate { serial, issuer: 1, holder, validity, issued: now(), revocation: None, overlap_ends: None };
     writing.record(&Change::Certificate(certificate))?;
     // the sizes of a P-256 client's certificate and of its key as an age file
     writing.record(&Change::CertificateDer(serial, vec![0x30; 400]))?;
     writing.record(&Change::SealedKey(serial, Some(vec![0x61; 540])))?;
-    writing.record(&Change::Peer(Peer { name: name.clone(), role: Role::Client, created: now(), current: serial }))?;
+    writing.record(&Change::Peer(Peer {
+        name: name.clone(),
+        role: Role::Client,
+        created: now(),
+        current: serial,
+        note: None,
+        bundle: None,
+    }))?;
     Ok(Event::Issued { name, serial })
 }
 

@@ -9,7 +9,7 @@ use crate::{
     authority::AuthorityError,
     bundle::{self, ClientMaterial, Format, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
-    inventory::Role,
+    inventory::{Digest, Role},
     name::Name,
     secret::Secret,
     settings::Settings,
@@ -114,7 +114,30 @@ enum Content {
     Stdout(Secret),
 }
 
+impl Shared {
+    /// Whether a server gets Diffie-Hellman parameters.
+    pub fn has_dh(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.dh_pem.is_some())
+    }
+}
+
 impl Workshop {
+    /// The digest of what settings and templates put into a bundle that is made now; none when it goes nowhere. A bundle
+    /// with another digest on record is older than the settings.
+    pub fn bundle_digest(&self, role: Role, outputs: &Outputs, has_dh: bool) -> Result<Option<Digest>, AuthorityError> {
+        match outputs.destination {
+            Destination::Nowhere => Ok(None),
+            _ => self.digest(role, has_dh).map(Some),
+        }
+    }
+
+    fn digest(&self, role: Role, has_dh: bool) -> Result<Digest, AuthorityError> {
+        Ok(Digest::of(&match role {
+            Role::Client => self.templates.client_ingredients(&self.settings)?,
+            Role::Server => self.templates.server_ingredients(&self.settings, has_dh)?,
+        }))
+    }
+
     /// Stages a peer's bundle; none when it goes nowhere.
     pub fn stage(&self, shared: &Shared, own: Own, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
         if outputs.destination == Destination::Nowhere {
@@ -135,6 +158,20 @@ impl Workshop {
                 self.stage_server(&name, &material, outputs)
             }
         }
+    }
+
+    /// A server's own certificate and key, in the place of those in the directory it runs from. Nothing else there is
+    /// touched: the configuration may have been edited.
+    pub fn stage_credentials(&self, dir: &Path, own: &Own) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let [certificate, key] = CREDENTIALS.map(|name| dir.join(name));
+        let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
+            let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
+            Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file) })
+        };
+        Ok(vec![
+            stage(key, own.key_pem.expose(), Visibility::Private)?,
+            stage(certificate, own.certificate_pem.as_bytes(), Visibility::Public)?,
+        ])
     }
 
     fn stage_client(
@@ -269,6 +306,9 @@ fn stage_parts(
         .collect();
     files::stage_directory(dir, &staged, Visibility::Public, overwrite, owner)
 }
+
+/// What in a server's directory is its own.
+pub(super) const CREDENTIALS: [&str; 2] = ["server.crt", "server.key"];
 
 enum Made {
     File(Secret),

@@ -89,6 +89,9 @@ pub enum AuthorityError {
         /// Its notAfter.
         until: Time,
     },
+    /// A suspended certificate has the name.
+    #[error("cannot issue `{0}`: a certificate with this name is suspended")]
+    Held(Name),
     /// The name was spelled otherwise before.
     #[error("cannot issue `{asked}`: the name was given as `{known}`, and names do not differ in case only")]
     Spelling {
@@ -148,6 +151,26 @@ pub enum AuthorityError {
         /// Revoked since when, or expired.
         what: String,
     },
+    /// Nothing that could be suspended or resumed.
+    #[error("cannot {verb} `{whose}`: its certificate is {what}")]
+    Vain {
+        /// What was asked.
+        verb: &'static str,
+        /// Whose certificate.
+        whose: String,
+        /// What it is instead.
+        what: String,
+        /// A command that helps.
+        mend: Option<String>,
+    },
+    /// CRLs that last as long as the CA need no ladder, and those of a day leave no room for one.
+    #[error(
+        "no CRLs were signed in advance: `crl.days` is not set, or less than 2, and each would last as long as the CA"
+    )]
+    NoLadder,
+    /// A bundle of someone who is suspended.
+    #[error("cannot export `{0}`: its certificate is suspended")]
+    Suspended(Name),
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),

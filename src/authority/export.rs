@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, Workshop},
-        known_peer, since, target, Authority, AuthorityError, Keyholder,
+        deliver::{self, Delivery, Destination, Outputs, Shared, Workshop},
+        known_peer, since, target, Authority, AuthorityError, Keyholder, Unlocked,
     },
-    inventory::{Certificate, Change, Peer, Role, Status},
+    files::Overwrite,
+    inventory::{Certificate, Change, Event, Peer, Role, Status},
     name::Name,
     settings::Publishing,
     store::View,
@@ -62,14 +63,14 @@ impl Authority {
     ) -> Result<Exported, AuthorityError> {
         let workshop = self.workshop()?;
         let view = self.view()?;
-        let peers = self.chosen(&*view, &request.whom)?;
+        let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
         check_single(&peers, request)?;
         for peer in &peers {
             deliver::refuse_existing(&place(peer, request, &workshop), existing(peer, request))?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
-        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server))?;
+        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;
         let mut outcome = Exported {
             changed: false,
             delivery: Delivery::default(),
@@ -87,17 +88,61 @@ impl Authority {
             progress(done * BATCH + batch.len(), total);
         }
         drop(view);
+        if outcome.changed {
+            self.note_bundles(&peers, &shared, request, &workshop, &unlocked, &mut outcome.warnings);
+        }
+        let publishing = Publishing::of(&workshop.settings);
+        if !request.dry_run {
+            self.tend(&unlocked, &publishing, &mut outcome.warnings);
+        }
         if let (true, Destination::Path(dir)) = (request.publish && !request.dry_run, &request.outputs.destination) {
-            outcome.target = Some(self.add_target(dir, Some(&unlocked))?.dir);
-            self.publish_quietly(&Publishing::of(&workshop.settings), &mut outcome.warnings);
+            outcome.target = Some(self.add_target(dir, peers.first().map(|peer| &peer.name), Some(&unlocked))?.dir);
+            self.publish_quietly(&publishing, &mut outcome.warnings);
         }
         Ok(outcome)
     }
 
-    fn chosen(&self, view: &dyn View, whom: &Whom) -> Result<Vec<Peer>, AuthorityError> {
+    /// Which settings the newest bundles were made with is recorded where it changed, so that `doctor` can tell whose are
+    /// older. Failing that is no failure of the export.
+    fn note_bundles(
+        &self,
+        peers: &[Peer],
+        shared: &Shared,
+        request: &ExportRequest,
+        workshop: &Workshop,
+        unlocked: &Unlocked,
+        warnings: &mut Vec<String>,
+    ) {
+        let noted = || -> Result<(), AuthorityError> {
+            let digest = |peer: &Peer| workshop.bundle_digest(peer.role, &request.outputs, shared.has_dh());
+            let mut stale = Vec::new();
+            for peer in peers {
+                stale.extend(digest(peer)?.filter(|now| peer.bundle != Some(*now)).map(|now| (peer, now)));
+            }
+            if stale.is_empty() {
+                return Ok(());
+            }
+            let mut writing = self.begin()?;
+            let many = stale.len() as u64;
+            for (peer, digest) in stale {
+                // as it is now: it may have been renewed since it was read
+                if let Some(peer) = writing.peer(&peer.name)? {
+                    writing.record(&Change::Peer(Peer { bundle: Some(digest), ..peer }))?;
+                }
+            }
+            self.commit(writing, "export", vec![Event::Exported { many }], false, Some(unlocked))?;
+            Ok(())
+        };
+        if let Err(error) = noted() {
+            warnings.push(format!("the bundles are made, but not recorded as made with the settings of now: {error}"));
+        }
+    }
+
+    /// `held` says whether whoever is suspended gets a bundle that works once they are resumed.
+    fn chosen(&self, view: &dyn View, whom: &Whom, held: bool) -> Result<Vec<Peer>, AuthorityError> {
         let now = self.now();
         match whom {
-            Whom::Named(names) => names.iter().map(|name| with_access(view, name, now)).collect(),
+            Whom::Named(names) => names.iter().map(|name| with_access(view, name, now, held)).collect(),
             Whom::All => {
                 let mut peers = Vec::new();
                 view.peers(&mut |peer, certificate| {
@@ -112,19 +157,21 @@ impl Authority {
     }
 }
 
-fn with_access(view: &dyn View, name: &Name, now: Time) -> Result<Peer, AuthorityError> {
+fn with_access(view: &dyn View, name: &Name, now: Time, held: bool) -> Result<Peer, AuthorityError> {
     let peer = known_peer(view, name)?;
     let certificate = view.certificate(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
     match no_access(&certificate, now) {
+        Some(_) if held && certificate.status(now) == Status::Suspended => Ok(peer),
+        Some(_) if certificate.status(now) == Status::Suspended => Err(AuthorityError::Suspended(name.clone())),
         Some(what) => Err(AuthorityError::NoAccess { name: name.clone(), what }),
         None => Ok(peer),
     }
 }
 
 fn no_access(certificate: &Certificate, now: Time) -> Option<String> {
-    match (certificate.status(now), &certificate.revocation) {
-        (Status::Valid, _) => None,
-        (_, Some(revocation)) => Some(since(revocation)),
+    match (certificate.is_accepted(now), certificate.refusal(now)) {
+        (true, _) => None,
+        (_, Some(refusal)) => Some(since(&refusal)),
         (_, None) => Some(format!("expired since {}", certificate.validity.not_after().date())),
     }
 }
@@ -146,10 +193,7 @@ fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), Authority
 
 /// Where a peer's bundle will lie.
 fn place(peer: &Peer, request: &ExportRequest, workshop: &Workshop) -> PathBuf {
-    let format = request.outputs.format.unwrap_or(match peer.role {
-        Role::Client => crate::bundle::Format::Ovpn,
-        Role::Server => crate::bundle::Format::Dir,
-    });
+    let format = request.outputs.format.unwrap_or(peer.role.into());
     let stem = match peer.role {
         Role::Client => crate::bundle::file_stem(&workshop.settings, &peer.name),
         Role::Server => peer.name.as_str().to_owned(),
@@ -162,8 +206,8 @@ fn place(peer: &Peer, request: &ExportRequest, workshop: &Workshop) -> PathBuf {
 }
 
 /// A directory that exists is filled, its files are checked one by one when they are staged.
-fn existing(peer: &Peer, request: &ExportRequest) -> crate::files::Overwrite {
-    use crate::{bundle::Format, files::Overwrite};
+fn existing(peer: &Peer, request: &ExportRequest) -> Overwrite {
+    use crate::bundle::Format;
     let directory = match request.outputs.format {
         Some(format) => format == Format::Dir,
         None => peer.role == Role::Server,

@@ -221,6 +221,8 @@ impl Making<'_> {
         let mut staged = Vec::new();
         for leaf in leaves {
             let (plan, note) = self.plan(&leaf, &ca.issuer)?;
+            let bundle = self.workshop.bundle_digest(leaf.role, &self.outputs(leaf.role), shared.has_dh())?;
+            let plan = plan.with_bundle(bundle);
             let key = &leaf.key;
             outcome.warnings.extend(note);
             let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;

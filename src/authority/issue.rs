@@ -7,10 +7,11 @@ use crate::{
     authority::{
         deliver::{self, Delivery, Destination, Outputs, Own, StagedBundle, Workshop},
         revoke::{highest, CrlSummary},
-        signing, since, Authority, AuthorityError, Keyholder, Unlocked,
+        signing::{self, Wishes},
+        since, Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
-    inventory::{Certificate, Change, Event, Holder, Peer, Role, Status},
+    inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
     serial::Serial,
@@ -39,6 +40,8 @@ pub struct IssueRequest {
     pub if_missing: bool,
     /// Stop before anything changes.
     pub dry_run: bool,
+    /// How to reach whoever gets it.
+    pub note: Option<String>,
 }
 
 /// What `issue` did.
@@ -136,15 +139,18 @@ impl Authority {
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
         let above = highest(&events);
         if above > 0 {
-            let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, publishing.crl_days, above)?;
+            let (crl, signed) =
+                signing::sign_crl(&mut *writing, unlocked, now, Wishes { days: publishing.crl_days, above }, &events)?;
             outcome.crl = Some(CrlSummary::of(&crl));
             events.extend(signed);
         }
         let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
-        let shared = unlocked.shared(&*writing, request.role == Role::Server)?;
+        let shared = unlocked.shared(&*writing, request.role == Role::Server, now)?;
         let mut staged: Vec<StagedBundle> = Vec::new();
         for (admitted, key) in wanted.into_iter().zip(keys) {
             let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
+            let bundle = workshop.bundle_digest(request.role, &request.outputs, shared.has_dh())?;
+            let plan = Plan { contact: request.note.clone(), bundle, ..plan };
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
             events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
@@ -159,6 +165,7 @@ impl Authority {
         self.commit(writing, "issue", events, false, Some(unlocked))?;
         outcome.changed = !outcome.issued.is_empty();
         outcome.delivery.extend(deliver::release(staged));
+        self.tend(unlocked, &publishing, &mut outcome.warnings);
         self.publish_quietly(&publishing, &mut outcome.warnings);
         Ok(())
     }
@@ -213,6 +220,10 @@ pub(super) struct Plan {
     pub algorithm: Algorithm,
     pub issued: Time,
     pub note: Option<String>,
+    /// How to reach whoever gets it; none leaves what was noted.
+    pub contact: Option<String>,
+    /// The digest of what its bundle is made of; none where none is made.
+    pub bundle: Option<Digest>,
     former: Option<Former>,
 }
 
@@ -251,9 +262,10 @@ fn admit(view: &dyn View, name: &Name, request: &IssueRequest, now: Time) -> Res
     for certificate in view.certificates_of(name)? {
         match certificate.status(now) {
             Status::Valid if request.if_missing => return Ok(None),
-            Status::Valid | Status::Suspended => {
+            Status::Valid | Status::Superseded => {
                 return Err(AuthorityError::Taken { name: name.clone(), until: certificate.validity.not_after() })
             }
+            Status::Suspended => return Err(AuthorityError::Held(name.clone())),
             Status::Revoked | Status::Expired => (),
         }
     }
@@ -314,14 +326,19 @@ impl Admitted {
             Role::Server => server_addresses(settings, &request.addresses),
         };
         let profile = LeafProfile { name: self.name, role: request.role, serial, validity, addresses };
-        Ok(Plan { profile, algorithm: key.algorithm(), issued: now, note, former: self.former })
+        Ok(Plan { note, former: self.former, ..Plan::new(profile, key.algorithm(), now) })
     }
 }
 
 impl Plan {
+    /// With the digest of what its bundle is made of.
+    pub(super) fn with_bundle(self, bundle: Option<Digest>) -> Self {
+        Self { bundle, ..self }
+    }
+
     /// For a peer that never was.
     pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
-        Self { profile, algorithm, issued, note: None, former: None }
+        Self { profile, algorithm, issued, note: None, contact: None, bundle: None, former: None }
     }
 
     /// The peer's own part of its bundle.
@@ -400,7 +417,9 @@ pub(super) fn record(
     keep: Keep,
 ) -> Result<Event, AuthorityError> {
     let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
-    let created = writing.peer(name)?.map_or(plan.issued, |peer| peer.created);
+    let known = writing.peer(name)?;
+    let created = known.as_ref().map_or(plan.issued, |peer| peer.created);
+    let note = plan.contact.clone().or(known.and_then(|peer| peer.note));
     let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string() };
     writing.record(&Change::Certificate(Certificate {
         serial: *serial,
@@ -409,14 +428,16 @@ pub(super) fn record(
         validity: *validity,
         issued: plan.issued,
         revocation: None,
+        overlap_ends: None,
     }))?;
     writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
     if keep != Keep::Never {
         let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &key.to_pem())?;
         writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
     }
-    writing.record(&Change::Peer(Peer { name: name.clone(), role: *role, created, current: *serial }))?;
-    Ok(Event::Issued { name: name.clone(), serial: *serial })
+    let (name, bundle) = (name.clone(), plan.bundle);
+    writing.record(&Change::Peer(Peer { name: name.clone(), role: *role, created, current: *serial, note, bundle }))?;
+    Ok(Event::Issued { name, serial: *serial })
 }
 
 /// The parameter that holds the Diffie-Hellman group.

@@ -89,7 +89,7 @@ impl Authority {
         let targets = self.targets(&*view, publishing)?;
         if !targets.is_empty() {
             // a list that is not our CA's proves nothing, however well it was copied
-            newest(&*view)?;
+            newest(&*view, self.now())?;
         }
         targets.into_iter().map(|target| prove_list(&*view, target, revoked)).collect()
     }

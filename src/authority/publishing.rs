@@ -13,6 +13,7 @@ use crate::{
     publish::{self, ServerDirectory, Unreadable},
     settings::Publishing,
     store::View,
+    time::Time,
 };
 
 /// What came of publishing.
@@ -137,11 +138,11 @@ impl Authority {
         let view = self.view()?;
         let dirs = self.target_dirs(&*view, publishing)?;
         if dirs.is_empty() {
-            let number = view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number);
+            let number = view.crl_facts(view.issuer()?.number, self.now())?.map_or(0, |crl| crl.number);
             let server = server_name(&*view)?;
             return Ok(Published { number, faulty: publishing.faulty, server, ..Published::default() });
         }
-        let desk = Desk::of(&*view, publishing)?;
+        let desk = Desk::of(&*view, publishing, self.now())?;
         let found: Vec<Found> = dirs.iter().flat_map(|dir| desk.look(dir)).collect();
         if found.iter().any(|found| found.reached.state == TargetState::Behind) {
             desk.check()?;
@@ -156,7 +157,7 @@ impl Authority {
         if dirs.is_empty() {
             return Ok(Vec::new());
         }
-        let desk = Desk::of(view, publishing)?;
+        let desk = Desk::of(view, publishing, self.now())?;
         Ok(dirs.iter().flat_map(|dir| desk.look(dir)).map(|found| found.reached).collect())
     }
 
@@ -164,7 +165,7 @@ impl Authority {
     pub(super) fn newer_crls(&self, view: &dyn View, publishing: &Publishing) -> Result<Vec<NewerCrl>, AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let known = view.crl_facts(facts.number)?.map_or(0, |crl| crl.number);
+        let known = highest_number(view, facts.number)?;
         let mut found = Vec::new();
         for dir in self.target_dirs(view, publishing)? {
             let server = publish::inspect(&dir, issuer.der());
@@ -195,23 +196,31 @@ impl Authority {
 
     /// The newest CRL, held against the CA beside it.
     pub fn newest_crl(&self, view: &dyn View) -> Result<SignedCrl, AuthorityError> {
-        Ok(newest(view)?.1)
+        Ok(newest(view, self.now())?.1)
     }
 }
 
 /// The newest CRL, held against the CA beside it: a CRL of another CA is silently useless to OpenVPN.
-pub(super) fn newest(view: &dyn View) -> Result<(IssuerCertificate, SignedCrl), AuthorityError> {
+pub(super) fn newest(view: &dyn View, now: Time) -> Result<(IssuerCertificate, SignedCrl), AuthorityError> {
     let facts = view.issuer()?;
     let issuer = IssuerCertificate::parse(&facts.certificate)?;
-    let crl = view.crl(facts.number)?.ok_or(AuthorityError::NoCrl)?;
+    let crl = view.crl(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
     Crl::from_der(&crl.der)?.verify(&issuer)?;
     Ok((issuer, crl))
+}
+
+/// The highest number that was ever signed, in advance too.
+fn highest_number(view: &dyn View, issuer: u32) -> Result<u64, AuthorityError> {
+    Ok(view.crls(issuer)?.iter().map(|crl| crl.number).max().unwrap_or(0))
 }
 
 /// What is held against each target.
 struct Desk<'a> {
     issuer: IssuerCertificate,
+    /// The newest that is due.
     crl: SignedCrl,
+    /// Of all that were signed.
+    highest: u64,
     pem: String,
     publishing: &'a Publishing,
 }
@@ -223,11 +232,12 @@ struct Found {
 }
 
 impl<'a> Desk<'a> {
-    fn of(view: &dyn View, publishing: &'a Publishing) -> Result<Self, AuthorityError> {
+    fn of(view: &dyn View, publishing: &'a Publishing, now: Time) -> Result<Self, AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let crl = view.crl(facts.number)?.ok_or(AuthorityError::NoCrl)?;
-        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, publishing })
+        let crl = view.crl(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
+        let highest = highest_number(view, facts.number)?;
+        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, highest, publishing })
     }
 
     /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
@@ -267,7 +277,11 @@ impl<'a> Desk<'a> {
         match publish::current(file) {
             Ok(Some(there)) if there == self.pem.as_bytes() => readable(dir, file, TargetState::Current, readers),
             Ok(Some(there)) => match ours_and_newer(&there, &self.issuer, self.crl.number) {
-                Some(newer) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
+                Some(newer) if newer.number() > Some(self.highest) => {
+                    Reached::newer(dir, file, newer.number().unwrap_or(0))
+                }
+                // signed in advance, and put there by a clock that was ahead: a CRL never goes back
+                Some(_) => readable(dir, file, TargetState::Current, readers),
                 None => Reached::of(dir, Some(file), TargetState::Behind),
             },
             Ok(None) => Reached::of(dir, Some(file), TargetState::Behind),

@@ -1,12 +1,13 @@
-//! `revoke` and `crl refresh`: who may no longer connect is recorded, a CRL says so, every target gets it.
-//! Depends on nothing else: neither on other settings and templates nor on a store in perfect order.
+//! `revoke`, `suspend`, `resume` and `crl refresh`: who may no longer connect is recorded, a CRL says so, every target
+//! gets it. Depends on nothing else: neither on other settings and templates nor on a store in perfect order.
 
 use serde::Serialize;
 
 use crate::{
     authority::{
         publishing::{Published, Skipped},
-        signing, trust, Authority, AuthorityError, Keyholder, Unlocked,
+        signing::{self, Wishes},
+        trust, Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
     inventory::{Certificate, Change, Event, Reason, Revocation, Role, Status},
@@ -26,27 +27,40 @@ pub enum Subject {
     Serial(Serial),
 }
 
-/// What `revoke` is asked to do.
+/// What becomes of access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It ends for good.
+    Revoke(Reason),
+    /// It ends until it is resumed (certificateHold).
+    Suspend,
+    /// It is given back after a hold.
+    Resume,
+}
+
+/// What `revoke`, `suspend` and `resume` are asked to do.
 #[derive(Debug)]
 pub struct Revocations {
     /// Whose access ends.
     pub subjects: Vec<Subject>,
-    /// Why.
-    pub reason: Reason,
+    /// How.
+    pub verdict: Verdict,
+    /// For how many weeks CRLs are signed in advance from now on, where that changes.
+    pub ladder: Option<u32>,
     /// Leave the targets alone.
     pub no_publish: bool,
     /// Stop before anything changes.
     pub dry_run: bool,
 }
 
-/// What `revoke` did.
+/// What `revoke`, `suspend` or `resume` did.
 #[derive(Debug, Serialize)]
 pub struct Revoked {
     /// Whether anything new was recorded.
     pub changed: bool,
-    /// The certificates that are refused from now on.
+    /// The certificates that are refused from now on, or accepted again.
     pub revoked: Vec<RevokedCertificate>,
-    /// Those that were refused before.
+    /// Those that stood so before.
     pub already: Vec<RevokedCertificate>,
     /// The new CRL; none when nothing was signed.
     pub crl: Option<CrlSummary>,
@@ -69,9 +83,9 @@ pub struct RevokedCertificate {
     pub role: Option<Role>,
     /// Its serial.
     pub serial: Serial,
-    /// Since when and why.
+    /// Since when and why; none where nothing refuses it.
     #[serde(flatten)]
-    pub revocation: Revocation,
+    pub revocation: Option<Revocation>,
 }
 
 /// A CRL in a report.
@@ -92,14 +106,15 @@ impl Authority {
     pub fn revoke(&self, request: &Revocations, keyholder: &dyn Keyholder) -> Result<Revoked, AuthorityError> {
         let (publishing, mut warnings) = self.publishing();
         let view = self.view()?;
-        let (due, already) = sort_out(&*view, &request.subjects, self.now())?;
+        let (due, already) = sort_out(&*view, request, self.now())?;
+        let due: Vec<Certificate> = due.into_iter().flatten().collect();
         // where this cannot be told, signing once more does no harm
         let behind = self.behind(&*view, &publishing, &already).unwrap_or(true);
         drop(view);
         let mut outcome = Revoked {
             changed: !due.is_empty(),
-            revoked: summaries(&due, Some(Revocation { at: self.now(), reason: request.reason })),
-            already: summaries(&already, None),
+            revoked: summaries(&due, |certificate| request.verdict.revocation(self.now()).or(certificate.revocation)),
+            already: summaries(&already, |certificate| certificate.refusal(self.now())),
             crl: None,
             unsigned: None,
             published: Published::default(),
@@ -125,9 +140,20 @@ impl Authority {
 
     /// Signs a new CRL of what is revoked and publishes it.
     pub fn refresh_crl(&self, no_publish: bool, keyholder: &dyn Keyholder) -> Result<Revoked, AuthorityError> {
+        let unlocked = self.unlock(&*self.view()?, keyholder)?;
+        self.refresh_with(no_publish, None, &unlocked)
+    }
+
+    /// The same with the vault open; `ladder` says for how many weeks CRLs are signed in advance from now on.
+    pub(super) fn refresh_with(
+        &self,
+        no_publish: bool,
+        ladder: Option<u32>,
+        unlocked: &Unlocked,
+    ) -> Result<Revoked, AuthorityError> {
         let (publishing, mut warnings) = self.publishing();
-        let request = Revocations { subjects: Vec::new(), reason: Reason::Unspecified, no_publish, dry_run: false };
-        let signed = self.record_revocations(&request, keyholder, &publishing, &mut warnings)?;
+        let request = Revocations { ladder, ..Revocations::nobody(no_publish) };
+        let signed = self.record_with(&request, unlocked, &publishing, &mut warnings)?;
         if let Some(why) = signed.unsigned {
             return Err(AuthorityError::Unsigned(why));
         }
@@ -143,6 +169,41 @@ impl Authority {
         })
     }
 
+    /// What every act does that has the vault open anyway: an overlap that is over is recorded, and a CRL of which half
+    /// of its life is gone is replaced. A failure is a warning: it is not what was asked for.
+    pub(super) fn tend(&self, unlocked: &Unlocked, publishing: &Publishing, warnings: &mut Vec<String>) {
+        let tended = self.needs_tending(unlocked).and_then(|needed| {
+            if !needed {
+                return Ok(());
+            }
+            let signed = self.record_with(&Revocations::nobody(false), unlocked, publishing, warnings)?;
+            self.publish_quietly(publishing, warnings);
+            signed.unsigned.map_or(Ok(()), |why| Err(AuthorityError::Unsigned(why)))
+        });
+        if let Err(error) = tended {
+            warnings.push(format!(
+                "the CRL was due to be signed anew, and was not: {error}; `vpnpki crl refresh` tries again"
+            ));
+        }
+    }
+
+    fn needs_tending(&self, unlocked: &Unlocked) -> Result<bool, AuthorityError> {
+        let (view, now) = (self.view()?, self.now());
+        let mut over = false;
+        view.superseded(unlocked.number, &mut |certificate| {
+            over |= certificate.refusal(now).is_some_and(|refusal| !refusal.is_hold());
+        })?;
+        let crls = view.crls(unlocked.number)?;
+        let stale = crls.last().is_some_and(|last| {
+            let signed = crls.first().map_or(last.due, |first| first.due);
+            let half = now.unix() - signed.unix() > last.validity.not_after().unix() - now.unix();
+            let ends_before_ca =
+                unlocked.issuer().is_ok_and(|ca| last.validity.not_after() < ca.validity().not_after());
+            half && ends_before_ca
+        });
+        Ok(over || stale)
+    }
+
     /// Whether a new CRL is due although nobody new is revoked.
     fn behind(
         &self,
@@ -150,11 +211,11 @@ impl Authority {
         publishing: &Publishing,
         already: &[Certificate],
     ) -> Result<bool, AuthorityError> {
-        Ok(!self.newer_crls(view, publishing)?.is_empty() || !listed(view, already)?)
+        Ok(!self.newer_crls(view, publishing)?.is_empty() || !listed(view, already, self.now())?)
     }
 
     /// What was recorded stands, so a failure here is part of the outcome.
-    fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Published {
+    pub(super) fn publish_unless(&self, asked: bool, publishing: &Publishing) -> Published {
         let skipped = match (asked, publishing.mode) {
             (true, _) => Skipped::Asked,
             (false, PublishMode::Manual) => Skipped::Manual,
@@ -169,7 +230,7 @@ impl Authority {
 
     fn crl_number(&self) -> Result<u64, AuthorityError> {
         let view = self.view()?;
-        Ok(view.crl_facts(view.issuer()?.number)?.map_or(0, |crl| crl.number))
+        Ok(view.crl_facts(view.issuer()?.number, self.now())?.map_or(0, |crl| crl.number))
     }
 
     fn record_revocations(
@@ -180,18 +241,40 @@ impl Authority {
         warnings: &mut Vec<String>,
     ) -> Result<Signed, AuthorityError> {
         let unlocked = self.unlock(&*self.view()?, keyholder)?;
+        self.record_with(request, &unlocked, publishing, warnings)
+    }
+
+    fn record_with(
+        &self,
+        request: &Revocations,
+        unlocked: &Unlocked,
+        publishing: &Publishing,
+        warnings: &mut Vec<String>,
+    ) -> Result<Signed, AuthorityError> {
         let mut writing = self.begin()?;
         let now = self.now();
         let problems = trust::check(&*writing, &unlocked.vault, &[])?;
-        let mut events = self.take_over(&mut *writing, &unlocked, publishing, warnings)?;
+        let mut events = self.take_over(&mut *writing, unlocked, publishing, warnings)?;
         let above = highest(&events);
-        let (due, _) = sort_out(&*writing, &request.subjects, now)?;
+        let (due, _) = sort_out(&*writing, request, now)?;
         let keep = self.keep_keys();
-        for certificate in due {
-            let revocation = Revocation { at: now, reason: request.reason };
-            events.extend(record(&mut *writing, certificate, revocation, keep)?);
+        if let Some(weeks) = request.ladder {
+            writing.record(&signing::ladder_change(weeks))?;
+            events.push(Event::LadderSet { weeks });
         }
-        let signed = match signing::sign_crl(&mut *writing, &unlocked, now, publishing.crl_days, above) {
+        events.extend(record_overlaps(&mut *writing, unlocked, now, keep)?);
+        let (operation, mismatch) = (request.operation(), !problems.is_empty());
+        for (number, group) in due.into_iter().enumerate() {
+            if number > 0 {
+                // an entry for each name, so that the ledger tells of each by itself
+                self.append(&mut *writing, operation, std::mem::take(&mut events), mismatch, Some(unlocked))?;
+            }
+            for certificate in group {
+                events.extend(request.verdict.record(&mut *writing, certificate, now, keep)?);
+            }
+        }
+        let wishes = Wishes { days: publishing.crl_days, above };
+        let signed = match signing::sign_crl(&mut *writing, unlocked, now, wishes, &events) {
             Ok((crl, signed)) => {
                 events.extend(signed);
                 Signed { crl: Some(CrlSummary::of(&crl)), unsigned: None }
@@ -200,8 +283,7 @@ impl Authority {
             Err(error) if error.is_foreign_ca() => Signed { crl: None, unsigned: Some(error.to_string()) },
             Err(error) => return Err(error),
         };
-        let operation = if request.subjects.is_empty() { "crl refresh" } else { "revoke" };
-        self.commit(writing, operation, events, !problems.is_empty(), Some(&unlocked))?;
+        self.commit(writing, operation, events, mismatch, Some(unlocked))?;
         warnings.extend(problems.iter().map(|problem| format!("the store is not what was written: {problem}")));
         Ok(signed)
     }
@@ -223,7 +305,7 @@ impl Authority {
                 let known = writing.certificate(&entry.serial)?;
                 let certificate = known
                     .unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
-                if certificate.revocation.is_none() {
+                if certificate.revocation.is_none() && certificate.refusal(self.now()).is_none() {
                     learned += 1;
                     events.extend(record(writing, certificate, entry.revocation, Keep::Always)?);
                 }
@@ -249,6 +331,107 @@ impl CrlSummary {
             next_update: crl.validity.not_after(),
         }
     }
+}
+
+impl Revocations {
+    /// A new CRL, and nobody new on it.
+    fn nobody(no_publish: bool) -> Self {
+        let verdict = Verdict::Revoke(Reason::Unspecified);
+        Self { subjects: Vec::new(), verdict, ladder: None, no_publish, dry_run: false }
+    }
+
+    fn operation(&self) -> &'static str {
+        match self.verdict {
+            _ if self.ladder.is_some() => "crl ladder",
+            _ if self.subjects.is_empty() => "crl refresh",
+            Verdict::Revoke(_) => "revoke",
+            Verdict::Suspend => "suspend",
+            Verdict::Resume => "resume",
+        }
+    }
+}
+
+impl Verdict {
+    fn revocation(self, at: Time) -> Option<Revocation> {
+        match self {
+            Self::Revoke(reason) => Some(Revocation { at, reason }),
+            Self::Suspend => Some(Revocation { at, reason: Reason::CertificateHold }),
+            Self::Resume => None,
+        }
+    }
+
+    /// Whether there is something to do to this certificate.
+    fn applies_to(self, certificate: &Certificate, now: Time) -> bool {
+        match self {
+            Self::Revoke(_) => !certificate.is_revoked_for_good(),
+            Self::Suspend => certificate.is_accepted(now),
+            Self::Resume => certificate.status(now) == Status::Suspended,
+        }
+    }
+
+    fn record(
+        self,
+        writing: &mut dyn Writing,
+        certificate: Certificate,
+        now: Time,
+        keep: Keep,
+    ) -> Result<Option<Event>, AuthorityError> {
+        match self.revocation(now) {
+            Some(revocation) if revocation.is_hold() => record(writing, certificate, revocation, Keep::Always),
+            Some(revocation) => record(writing, certificate, revocation, keep),
+            None => {
+                let name = certificate.holder.as_ref().map(|holder| holder.name.clone());
+                let resumed = Event::Resumed { name, serial: certificate.serial };
+                writing.record(&Change::Certificate(Certificate { revocation: None, ..certificate }))?;
+                Ok(Some(resumed))
+            }
+        }
+    }
+}
+
+/// What is refused since its overlap is over, by a CRL that was signed beforehand, is recorded as revoked.
+pub(super) fn record_overlaps(
+    writing: &mut dyn Writing,
+    unlocked: &Unlocked,
+    now: Time,
+    keep: Keep,
+) -> Result<Vec<Event>, AuthorityError> {
+    let mut over = Vec::new();
+    writing.superseded(unlocked.number, &mut |certificate| {
+        over.extend(
+            certificate.refusal(now).filter(|refusal| !refusal.is_hold()).map(|refusal| (certificate, refusal)),
+        );
+    })?;
+    let mut events = Vec::new();
+    for (certificate, refusal) in over {
+        events.extend(record(writing, certificate, refusal, keep)?);
+    }
+    Ok(events)
+}
+
+/// What was replaced is accepted until `ends`, or ends now; the moment from which it is refused.
+pub(super) fn supersede(
+    writing: &mut dyn Writing,
+    certificate: Certificate,
+    ends: Time,
+    now: Time,
+    keep: Keep,
+) -> Result<(Option<Event>, Time), AuthorityError> {
+    if ends <= now {
+        let revocation = Revocation { at: now, reason: Reason::Superseded };
+        return Ok((record(writing, certificate, revocation, keep)?, now));
+    }
+    // a second renewal does not lengthen the first one's overlap
+    let ends = certificate.overlap_ends.map_or(ends, |before| before.min(ends));
+    let event = certificate.holder.as_ref().map(|holder| Event::Superseded {
+        name: holder.name.clone(),
+        serial: certificate.serial,
+        not_after: certificate.validity.not_after(),
+        overlap_ends: ends,
+    });
+    let until = ends.min(certificate.validity.not_after());
+    writing.record(&Change::Certificate(Certificate { overlap_ends: Some(ends), ..certificate }))?;
+    Ok((event, until))
 }
 
 struct Signed {
@@ -281,25 +464,54 @@ fn record(
     Ok(event)
 }
 
-/// What is to be revoked and what is revoked already. A name that does not exist stops the call before anything is done.
+/// What there is to do, for each subject by itself, and what stands so already. A name that does not exist stops the call
+/// before anything is done, and so does one of whom this cannot be asked.
 fn sort_out(
     view: &dyn View,
-    subjects: &[Subject],
+    request: &Revocations,
     now: Time,
-) -> Result<(Vec<Certificate>, Vec<Certificate>), AuthorityError> {
-    let (mut due, mut already): (Vec<Certificate>, Vec<Certificate>) = (Vec::new(), Vec::new());
-    for subject in subjects {
+) -> Result<(Vec<Vec<Certificate>>, Vec<Certificate>), AuthorityError> {
+    let (mut due, mut already): (Vec<Vec<Certificate>>, Vec<Certificate>) = (Vec::new(), Vec::new());
+    for subject in &request.subjects {
+        let mut group = Vec::new();
         for certificate in certificates_of(view, subject, now)? {
-            let list = if certificate.revocation.is_none() { &mut due } else { &mut already };
-            if !list.iter().any(|listed| listed.serial == certificate.serial) {
-                list.push(certificate);
+            let seen = |listed: &Certificate| listed.serial == certificate.serial;
+            if due.iter().flatten().chain(&already).any(seen) {
+                continue;
             }
+            if request.verdict.applies_to(&certificate, now) {
+                group.push(certificate);
+            } else {
+                already.push(certificate);
+            }
+        }
+        if group.is_empty() {
+            already.last().map_or(Ok(()), |certificate| refuse_vain(request.verdict, certificate, now))?;
+        } else {
+            due.push(group);
         }
     }
     Ok((due, already))
 }
 
-/// Of a peer: all that is still accepted, or the newest when nothing is.
+/// Nothing to suspend or resume is an answer only where it stands so already.
+fn refuse_vain(verdict: Verdict, certificate: &Certificate, now: Time) -> Result<(), AuthorityError> {
+    let what = match (verdict, certificate.status(now)) {
+        (Verdict::Suspend | Verdict::Resume, Status::Revoked) => {
+            super::since(&certificate.refusal(now).ok_or(AuthorityError::UnknownSerial(certificate.serial))?)
+        }
+        (Verdict::Suspend, Status::Expired) => format!("expired since {}", certificate.validity.not_after().date()),
+        _ => return Ok(()),
+    };
+    let verb = if verdict == Verdict::Suspend { "suspend" } else { "resume" };
+    let whose = certificate
+        .holder
+        .as_ref()
+        .map_or_else(|| format!("serial:{}", certificate.serial), |holder| holder.name.to_string());
+    Err(AuthorityError::Vain { verb, whose, what, mend: None })
+}
+
+/// Of a peer: all that is still accepted or suspended, or the newest when nothing is.
 fn certificates_of(view: &dyn View, subject: &Subject, now: Time) -> Result<Vec<Certificate>, AuthorityError> {
     match subject {
         Subject::Serial(serial) => Ok(vec![view.certificate(serial)?.ok_or(AuthorityError::UnknownSerial(*serial))?]),
@@ -307,20 +519,21 @@ fn certificates_of(view: &dyn View, subject: &Subject, now: Time) -> Result<Vec<
             super::known_peer(view, name)?;
             let mut all = view.certificates_of(name)?;
             let newest = all.pop();
-            let mut accepted: Vec<Certificate> =
-                all.into_iter().filter(|certificate| certificate.status(now) == Status::Valid).collect();
-            accepted.extend(newest);
-            Ok(accepted)
+            let open =
+                |certificate: &Certificate| !matches!(certificate.status(now), Status::Revoked | Status::Expired);
+            let mut open: Vec<Certificate> = all.into_iter().filter(open).collect();
+            open.extend(newest);
+            Ok(open)
         }
     }
 }
 
-/// Whether the newest CRL lists all of them, as far as they still belong on one.
-fn listed(view: &dyn View, certificates: &[Certificate]) -> Result<bool, AuthorityError> {
+/// Whether the newest CRL lists all of them that are refused, as far as they still belong on one.
+fn listed(view: &dyn View, certificates: &[Certificate], now: Time) -> Result<bool, AuthorityError> {
     if certificates.is_empty() {
         return Ok(true);
     }
-    let (_, crl) = super::publishing::newest(view)?;
+    let (_, crl) = super::publishing::newest(view, now)?;
     let crl = crate::pki::Crl::from_der(&crl.der)?;
     let serials: std::collections::HashSet<Serial> = crl.entries().iter().map(|entry| entry.serial).collect();
     let published = Some(crl.validity().not_before());
@@ -329,17 +542,20 @@ fn listed(view: &dyn View, certificates: &[Certificate]) -> Result<bool, Authori
     }))
 }
 
-fn summaries(certificates: &[Certificate], revocation: Option<Revocation>) -> Vec<RevokedCertificate> {
+fn summaries(
+    certificates: &[Certificate],
+    revocation: impl Fn(&Certificate) -> Option<Revocation>,
+) -> Vec<RevokedCertificate> {
     let summary = |certificate: &Certificate| {
         let holder = certificate.holder.as_ref();
-        Some(RevokedCertificate {
+        RevokedCertificate {
             name: holder.map(|holder| holder.name.clone()),
             role: holder.map(|holder| holder.role),
             serial: certificate.serial,
-            revocation: certificate.revocation.or(revocation)?,
-        })
+            revocation: revocation(certificate),
+        }
     };
-    certificates.iter().filter_map(summary).collect()
+    certificates.iter().map(summary).collect()
 }
 
 fn warn_of_servers(revoked: &[RevokedCertificate], warnings: &mut Vec<String>) {

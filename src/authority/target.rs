@@ -12,7 +12,8 @@ use crate::{
     },
     bundle::Format,
     files,
-    inventory::{Change, Event, Role, Target},
+    inventory::{Change, Event, Target},
+    name::Name,
     pki::IssuerCertificate,
     publish,
     store::View,
@@ -29,7 +30,12 @@ pub struct Added {
 
 impl Authority {
     /// Records a directory as one to publish to, after a check that a server of ours reads its CRL there.
-    pub fn add_target(&self, dir: &Path, unlocked: Option<&Unlocked>) -> Result<Added, AuthorityError> {
+    pub fn add_target(
+        &self,
+        dir: &Path,
+        server: Option<&Name>,
+        unlocked: Option<&Unlocked>,
+    ) -> Result<Added, AuthorityError> {
         let dir = files::real_path(dir)?;
         let text = dir.to_str().ok_or_else(|| AuthorityError::Usage("a target's path is UTF-8".to_owned()))?.to_owned();
         let mut writing = self.begin()?;
@@ -38,7 +44,8 @@ impl Authority {
         if writing.targets()?.iter().any(|target| target.dir == text) {
             return Ok(Added { dir, changed: false });
         }
-        let target = Target { dir: text.clone(), server: server_name(&*writing)?, added: self.now() };
+        let server = server.map_or_else(|| server_name(&*writing), |name| Ok(name.to_string()))?;
+        let target = Target { dir: text.clone(), server, added: self.now() };
         writing.record(&Change::Target(target))?;
         self.commit(writing, "crl publish --add", vec![Event::TargetAdded { dir: text }], false, unlocked)?;
         Ok(Added { dir, changed: true })
@@ -57,13 +64,5 @@ pub(super) fn check_directory(outputs: &Outputs) -> Result<(), AuthorityError> {
 
 /// The first server; with several, each target belongs to the one whose bundle was put there.
 pub(super) fn server_name(view: &dyn View) -> Result<String, AuthorityError> {
-    let mut first = String::new();
-    view.peers(&mut |peer, _| {
-        if peer.role == Role::Client {
-            return std::ops::ControlFlow::Continue(());
-        }
-        peer.name.as_str().clone_into(&mut first);
-        std::ops::ControlFlow::Break(())
-    })?;
-    Ok(first)
+    Ok(view.servers()?.first().map_or_else(String::new, |(peer, _)| peer.name.to_string()))
 }

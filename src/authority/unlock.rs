@@ -12,6 +12,7 @@ use crate::{
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
+    time::Time,
     vault::{self, Binding, IdentityError, IdentityFile, Key, VaultKeys},
 };
 
@@ -128,11 +129,11 @@ impl Unlocked {
     }
 
     /// What all bundles of an act hold.
-    pub(super) fn shared(&self, view: &dyn View, servers: bool) -> Result<Shared, AuthorityError> {
+    pub(super) fn shared(&self, view: &dyn View, servers: bool, now: Time) -> Result<Shared, AuthorityError> {
         let kind = SecretKind::ControlChannel;
         let secret = view.secret(kind)?.ok_or_else(|| StoreError::Damaged("it holds no ta.key".to_owned()))?;
         let binding = Binding::control_channel_key(&self.authority, None);
-        let server = servers.then(|| server_share(view)).transpose()?;
+        let server = servers.then(|| server_share(view, now)).transpose()?;
         Ok(Shared { ca_pem: self.issuer()?.pem(), control_key: self.vault.unseal(&binding, &secret.sealed)?, server })
     }
 
@@ -150,8 +151,8 @@ impl Unlocked {
     }
 }
 
-fn server_share(view: &dyn View) -> Result<ServerShare, AuthorityError> {
-    let (_, crl) = publishing::newest(view)?;
+fn server_share(view: &dyn View, now: Time) -> Result<ServerShare, AuthorityError> {
+    let (_, crl) = publishing::newest(view, now)?;
     Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
 }
 

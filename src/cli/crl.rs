@@ -41,6 +41,19 @@ enum Command {
         #[arg(long, conflicts_with = "json")]
         jsonl: bool,
     },
+    /// Sign a row of CRLs in advance, so that short ones are renewed for weeks without the vault
+    ///
+    /// Each holds for `crl.days` and is due when half of the life of the one before is over, or after a week; `vpnpki crl
+    /// publish` (on a timer) installs the one that is due. A revocation replaces all of them, for the same number of
+    /// weeks. 0 ends it.
+    Ladder {
+        /// For so many weeks from now
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=520))]
+        weeks: u32,
+        /// Leave every server as it is
+        #[arg(long)]
+        no_publish: bool,
+    },
     /// Put the newest CRL where servers read it; needs no passphrase
     ///
     /// Compares with every known directory and replaces what is older. Meant for a timer as much as for people.
@@ -62,6 +75,7 @@ impl Arguments {
     pub fn name(&self) -> &'static str {
         match self.command {
             Command::Refresh { .. } => "crl refresh",
+            Command::Ladder { .. } => "crl ladder",
             Command::Show { .. } => "crl show",
             Command::Publish(_) => "crl publish",
         }
@@ -72,6 +86,10 @@ impl Arguments {
             Command::Refresh { no_publish } => {
                 let refreshed = session.open(Access::Write)?.refresh_crl(no_publish, session)?;
                 session.report(&Refreshed(refreshed))
+            }
+            Command::Ladder { weeks, no_publish } => {
+                let laddered = session.open(Access::Write)?.ladder(weeks, no_publish, session)?;
+                session.report(&Laddered(laddered))
             }
             Command::Show { jsonl } => show(session, jsonl),
             Command::Publish(publish) => publish.run(session),
@@ -87,7 +105,7 @@ impl Publish {
                 let access = if add.is_some() { Access::Write } else { Access::Read };
                 let authority = session.open(access)?;
                 let (publishing, warnings) = authority.publishing();
-                let added = add.map(|dir| authority.add_target(&dir, None)).transpose()?;
+                let added = add.map(|dir| authority.add_target(&dir, None, None)).transpose()?;
                 let published = authority.publish(&publishing)?;
                 let changed = published.wrote() || added.as_ref().is_some_and(|added| added.changed);
                 session.report(&Answer { changed, published, added, warnings })
@@ -163,6 +181,35 @@ impl fmt::Display for Refreshed {
             writeln!(f, "signed CRL {} with {} serials until {}", crl.number, crl.entries, crl.next_update.date())?;
         }
         write_published(f, &self.0.published)
+    }
+}
+
+#[derive(Serialize)]
+struct Laddered(crate::authority::ladder::Laddered);
+
+impl Report for Laddered {
+    const COMMAND: &'static str = "crl ladder";
+
+    fn warnings(&self) -> &[String] {
+        &self.0.signed.warnings
+    }
+
+    fn failures(&self) -> Vec<Failure> {
+        unpublished(&self.0.signed.published)
+    }
+}
+
+impl fmt::Display for Laddered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.rungs {
+            0 => writeln!(f, "no CRLs are signed in advance any more")?,
+            many => writeln!(
+                f,
+                "signed {many} CRLs in advance: with `vpnpki crl publish` on a timer servers have a current one until {}",
+                self.0.until.date()
+            )?,
+        }
+        write_published(f, &self.0.signed.published)
     }
 }
 

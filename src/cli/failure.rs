@@ -217,8 +217,11 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Keyholder(KeyholderError::Missing(_)) => vec![
             "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
         ],
+        AuthorityError::Suspended(name) => vec![format!("`vpnpki resume {name}` gives access back; `--force` makes a bundle that works after that")],
+        AuthorityError::Vain { mend: Some(mend), .. } => vec![format!("`{mend}` gives access again")],
+        AuthorityError::Held(name) => vec![format!("`vpnpki resume {name}` gives access back; `vpnpki revoke {name}` ends it")],
         AuthorityError::Taken { name, .. } => vec![format!(
-            "`vpnpki export {name}` makes its bundle again; `vpnpki revoke {name}` ends it; `--if-missing` leaves it as it is"
+            "`vpnpki renew {name}` replaces it; `vpnpki export {name}` makes its bundle again; `vpnpki revoke {name}` ends it; `--if-missing` leaves it as it is"
         )],
         AuthorityError::Spelling { known, .. } => vec![format!("`vpnpki show {known}`")],
         AuthorityError::UnknownName { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
@@ -227,6 +230,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
         }
+        AuthorityError::NoLadder => vec!["set `days = 14` under `[crl]` in `vpnpki.toml`".to_owned()],
         AuthorityError::Mismatch(_) => vec![
             "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),
         ],

@@ -47,6 +47,9 @@ pub struct Arguments {
     /// A subject alternative name of a server, beside the remotes; may be given several times
     #[arg(long, value_name = "HOST|IP", value_parser = Address::parse)]
     san: Vec<Address>,
+    /// How to reach whoever gets it, for `show` and `list --json`; one line
+    #[arg(long, value_name = "TEXT", value_parser = note)]
+    note: Option<String>,
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
@@ -76,6 +79,7 @@ impl Arguments {
             algorithm: self.key,
             days: self.days,
             addresses: self.san,
+            note: self.note,
             outputs,
             if_missing: self.if_missing,
             dry_run: self.dry_run,
@@ -108,6 +112,15 @@ impl Arguments {
         let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
         self.outputs.resolve(session, fill)
     }
+}
+
+/// One line that a terminal shows as it is.
+fn note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
+        return Err("a note is one line of 1 to 200 characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Serialize)]

@@ -169,4 +169,4 @@ pub fn came_back(kicked: &Asked<Kicked>) -> Vec<Failure> {
 const EXAMPLES: &str = "\
 Examples:
   vpnpki kick laptop-7
-  vpnpki kick laptop-7 phone-7 --dry-run";
+  vpnpki kick laptop-7 client1 --dry-run";

@@ -25,7 +25,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Only valid, expired, revoked or suspended ones
+    /// Only valid, expired, revoked, suspended or (with --history) superseded ones
     #[arg(long, value_name = "STATUS")]
     status: Option<Status>,
     /// Only clients or servers
@@ -81,7 +81,7 @@ impl Arguments {
         let names_only = session.quiet();
         if !names_only {
             rows.line(&format!(
-                "{:<24} {:<6} {:<9} {:<10} {:>6}  SERIAL\n",
+                "{:<24} {:<6} {:<10} {:<10} {:>6}  SERIAL\n",
                 "NAME", "ROLE", "STATUS", "UNTIL", "DAYS"
             ))?;
         }
@@ -177,8 +177,8 @@ impl Row {
             days_left: now.days_until(certificate.validity.not_after()),
             issued: certificate.issued,
             algorithm: holder.map(|holder| holder.algorithm.clone()),
-            revoked: certificate.revocation.map(|revocation| revocation.at),
-            reason: certificate.revocation.map(|revocation| revocation.reason),
+            revoked: certificate.refusal(now).map(|refusal| refusal.at),
+            reason: certificate.refusal(now).map(|refusal| refusal.reason),
         }
     }
 
@@ -186,7 +186,7 @@ impl Row {
         let name = self.name.as_ref().map_or("-", Name::as_str);
         let role = self.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
         let (status, until, days, serial) = (self.status, self.not_after.date(), self.days_left, self.serial);
-        format!("{name:<24} {role:<6} {status:<9} {until} {days:>6}  {serial}\n")
+        format!("{name:<24} {role:<6} {status:<10} {until} {days:>6}  {serial}\n")
     }
 }
 

@@ -8,23 +8,18 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        live::{Asked, Kicked},
-        proof::{self, Proof},
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, RevokedCertificate, Subject},
-        Authority,
+        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
     },
     cli::{
-        kick::{came_back, unanswered, write_kicked},
-        proof::{unproven, write_proof},
+        after::{FollowOptions, Followed},
         report::Report,
         session::Session,
         Exit, Failure,
     },
     files,
-    inventory::{Reason, Role},
+    inventory::{Reason, Revocation, Role},
     name::Name,
-    serial::Serial,
     store::{Access, View},
 };
 
@@ -35,7 +30,6 @@ use crate::{
 /// since when, and publishes again.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct Arguments {
     /// A name, for every certificate of it that is accepted, or serial:HEX for one certificate
     #[arg(required = true, value_name = "NAME|serial:HEX", value_parser = subject)]
@@ -46,12 +40,8 @@ pub struct Arguments {
     /// Leave every server as it is
     #[arg(long)]
     no_publish: bool,
-    /// Then end their live sessions, through the management interface of every server
-    #[arg(long, conflicts_with = "no_publish")]
-    kick: bool,
-    /// Then read back that every published CRL is the new one and that no session is left; exit 1 says what is missing
-    #[arg(long, conflicts_with = "no_publish")]
-    prove: bool,
+    #[command(flatten)]
+    follow: FollowOptions,
     /// Say who would be revoked, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -65,16 +55,14 @@ impl Arguments {
         }
         let request = Revocations {
             subjects: self.subjects,
-            reason: self.reason,
+            verdict: Verdict::Revoke(self.reason),
+            ladder: None,
             no_publish: self.no_publish,
             dry_run: self.dry_run,
         };
-        let revoked = authority.revoke(&request, session)?;
-        let mut answer = Answer { revoked, kicked: None, proof: None, nameless: Vec::new(), dry_run: self.dry_run };
-        if !self.dry_run {
-            answer.follow(&authority, self.kick, self.prove);
-        }
-        session.report(&answer)
+        let mut revoked = authority.revoke(&request, session)?;
+        let followed = self.follow.done(&authority, &mut revoked, self.dry_run);
+        session.report(&Answer { revoked, followed, dry_run: self.dry_run })
     }
 
     /// Ending a server ends everyone's access: asked on a terminal, unless `--yes`; scripts are taken at their word.
@@ -102,7 +90,9 @@ pub fn subject(text: &str) -> Result<Subject, String> {
 /// Every reason but certificateHold, which is not for ever.
 fn reason(text: &str) -> Result<Reason, String> {
     match Reason::from_str(text)? {
-        Reason::CertificateHold => Err("certificateHold is not for ever, a revocation is".to_owned()),
+        Reason::CertificateHold => {
+            Err("certificateHold is not for ever, a revocation is; `vpnpki suspend` suspends".to_owned())
+        }
         reason => Ok(reason),
     }
 }
@@ -166,44 +156,9 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
 struct Answer {
     #[serde(flatten)]
     revoked: Revoked,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kicked: Option<Asked<Kicked>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<Proof>,
-    /// Certificates whose sessions could not be ended, since only their serials are known.
-    #[serde(skip)]
-    nameless: Vec<Serial>,
+    #[serde(flatten)]
+    followed: Followed,
     dry_run: bool,
-}
-
-impl Answer {
-    /// What is done once the CRL is where servers read it.
-    fn follow(&mut self, authority: &Authority, kick: bool, prove: bool) {
-        // what is wrong in the settings was said by the act itself
-        let (publishing, _) = authority.publishing();
-        let revoked: Vec<&RevokedCertificate> = self.revoked.revoked.iter().chain(&self.revoked.already).collect();
-        let names = proof::names(&revoked);
-        let mut warnings = Vec::new();
-        if kick {
-            self.nameless = revoked.iter().filter(|one| one.name.is_none()).map(|one| one.serial).collect();
-        }
-        if kick && !names.is_empty() {
-            let mut kicked = authority.kick(&names, &publishing);
-            warnings.append(&mut kicked.warnings);
-            self.kicked = Some(kicked);
-        }
-        self.proof = prove.then(|| authority.prove(&revoked, &publishing));
-        warnings.extend(
-            self.proof.iter_mut().filter_map(|proof| proof.live.as_mut()).flat_map(|live| live.warnings.drain(..)),
-        );
-        warnings.dedup();
-        self.revoked.warnings.extend(warnings);
-    }
-
-    /// Whether no live session may go on.
-    fn ended(&self) -> bool {
-        self.kicked.as_ref().is_some_and(|kicked| unanswered(kicked).is_empty() && came_back(kicked).is_empty())
-    }
 }
 
 impl Report for Answer {
@@ -217,52 +172,61 @@ impl Report for Answer {
         if self.dry_run {
             return Vec::new();
         }
-        let mut failures = Vec::new();
-        if let Some(why) = &self.revoked.unsigned {
-            failures.push(
-                Failure::refused(format!("the revocation is recorded, but no CRL could be signed: {why}"))
-                    .hint("put `pki.db` back from a copy that verifies, then `vpnpki revoke` again"),
-            );
-        }
-        failures.extend(unpublished(&self.revoked.published));
-        failures.extend(self.kicked.iter().flat_map(|kicked| [unanswered(kicked), came_back(kicked)]).flatten());
-        let unnamed = |serial: &Serial| {
-            Failure::refused(format!("no session was ended for serial:{serial}: the store does not know whose it is"))
-        };
-        failures.extend(self.nameless.iter().map(unnamed));
-        failures.extend(self.proof.iter().flat_map(unproven));
+        let mut failures = recorded_only(&self.revoked, "revocation", "revoke");
+        failures.extend(self.followed.failures());
         failures
     }
 }
 
+/// What is recorded and did not reach a server, as failures.
+pub fn recorded_only(revoked: &Revoked, what: &str, command: &str) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    if let Some(why) = &revoked.unsigned {
+        failures.push(
+            Failure::refused(format!("the {what} is recorded, but no CRL could be signed: {why}"))
+                .hint(format!("put `pki.db` back from a copy that verifies, then `vpnpki {command}` again")),
+        );
+    }
+    failures.extend(unpublished(&revoked.published));
+    failures
+}
+
+/// A certificate with its holder, where that is known.
+pub fn whose(one: &RevokedCertificate) -> String {
+    let name = one.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+    format!("{name}serial:{}", one.serial)
+}
+
+/// Lines about when a live session ends, or that it has, and what was read back.
+pub fn write_refused(f: &mut fmt::Formatter<'_>, revoked: &Revoked, followed: &Followed) -> fmt::Result {
+    if revoked.published.targets.iter().any(Reached::reached) {
+        write!(f, "new connections are refused there")?;
+        if !followed.ended() {
+            let seconds = revoked.live_session_seconds;
+            write!(f, "; a live session ends within {seconds} s (reneg-sec + tran-window)")?;
+        }
+        writeln!(f)?;
+    }
+    followed.write(f)
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = |name: &Option<Name>| name.as_ref().map_or_else(String::new, |name| format!("{name} "));
         let verb = if self.dry_run { "would revoke" } else { "revoked" };
         for one in &self.revoked.revoked {
-            writeln!(f, "{verb} {}serial:{} ({})", whose(&one.name), one.serial, one.revocation.reason)?;
+            let reason = one.revocation.map_or(Reason::Unspecified, |revocation| revocation.reason);
+            writeln!(f, "{verb} {} ({reason})", whose(one))?;
         }
         for one in &self.revoked.already {
-            let (at, reason) = (one.revocation.at, one.revocation.reason);
-            writeln!(f, "{}serial:{} is revoked since {at} ({reason})", whose(&one.name), one.serial)?;
+            if let Some(Revocation { at, reason }) = one.revocation {
+                writeln!(f, "{} is revoked since {at} ({reason})", whose(one))?;
+            }
         }
         if self.dry_run {
             return Ok(());
         }
         write_published(f, &self.revoked.published)?;
-        if self.revoked.published.targets.iter().any(Reached::reached) {
-            let seconds = self.revoked.live_session_seconds;
-            if self.ended() {
-                writeln!(f, "new connections are refused there")?;
-            } else {
-                writeln!(
-                    f,
-                    "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
-                )?;
-            }
-        }
-        self.kicked.iter().try_for_each(|kicked| write_kicked(f, kicked))?;
-        self.proof.iter().try_for_each(|proof| write_proof(f, proof))
+        write_refused(f, &self.revoked, &self.followed)
     }
 }
 

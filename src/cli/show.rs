@@ -10,7 +10,7 @@ use crate::{
     authority::revoke::Subject,
     cli::{report::Report, revoke::subject, session::Session, Exit, Failure},
     inventory::{Certificate, Peer, Reason, Role, Status},
-    name::Name,
+    name::{escape, Name},
     pki,
     serial::Serial,
     store::{Access, View},
@@ -38,6 +38,8 @@ struct Whose {
     role: Role,
     created: Time,
     current: Serial,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +56,9 @@ struct Details {
     revoked: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    /// When the overlap after a renewal ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_until: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pem: Option<String>,
 }
@@ -80,7 +85,8 @@ impl Arguments {
 
 impl Whose {
     fn of(peer: Peer) -> Self {
-        Self { name: peer.name, role: peer.role, created: peer.created, current: peer.current }
+        let Peer { name, role, created, current, note, .. } = peer;
+        Self { name, role, created, current, note }
     }
 }
 
@@ -96,8 +102,9 @@ impl Details {
             issued: certificate.issued,
             algorithm: certificate.holder.as_ref().map(|holder| holder.algorithm.clone()),
             key_kept: view.sealed_key(&serial)?.is_some(),
-            revoked: certificate.revocation.map(|revocation| revocation.at),
-            reason: certificate.revocation.map(|revocation| revocation.reason),
+            revoked: certificate.refusal(now).map(|refusal| refusal.at),
+            reason: certificate.refusal(now).map(|refusal| refusal.reason),
+            accepted_until: certificate.overlap_ends.filter(|_| certificate.status(now) == Status::Superseded),
             pem: view.certificate_der(&serial)?.map(|der| pki::certificate_pem(&der)),
         })
     }
@@ -113,12 +120,18 @@ impl fmt::Display for Answer {
             Some(peer) => writeln!(f, "{} ({}), since {}", peer.name, peer.role, peer.created.date())?,
             None => writeln!(f, "holder unknown: learned from a published CRL")?,
         }
+        if let Some(note) = self.peer.as_ref().and_then(|peer| peer.note.as_deref()) {
+            writeln!(f, "  {}", escape(note))?;
+        }
         for certificate in &self.certificates {
             let current = self.peer.as_ref().is_some_and(|peer| peer.current == certificate.serial);
             writeln!(f, "serial:{}{}", certificate.serial, if current { " (current)" } else { "" })?;
             write!(f, "  {}", certificate.status)?;
             if let (Some(at), Some(reason)) = (certificate.revoked, certificate.reason) {
                 write!(f, " since {at} ({reason})")?;
+            }
+            if let Some(until) = certificate.accepted_until {
+                write!(f, ", accepted until {until}, then revoked")?;
             }
             writeln!(
                 f,

@@ -87,7 +87,7 @@ impl Screen {
         let (view, now) = (authority.view()?, authority.now());
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let crl = view.crl_facts(facts.number)?.ok_or(crate::authority::AuthorityError::NoCrl)?;
+        let crl = view.crl_facts(facts.number, now)?.ok_or(crate::authority::AuthorityError::NoCrl)?;
         let mut dues: Vec<Due> = due::ca(issuer.validity(), now).into_iter().collect();
         dues.extend(due::crl(crl.validity, issuer.validity(), now));
         let mut servers = Vec::new();

@@ -28,6 +28,8 @@ pub struct Certificate {
     pub issued: Time,
     /// Since when and why it is refused.
     pub revocation: Option<Revocation>,
+    /// When the overlap after its renewal ends: from then on it is refused as superseded, recorded or not.
+    pub overlap_ends: Option<Time>,
 }
 
 /// Whose certificate it is and with what key.
@@ -82,17 +84,37 @@ pub enum Status {
     Revoked,
     /// On the CRL with certificateHold.
     Suspended,
+    /// Renewed, and accepted until the overlap ends.
+    Superseded,
 }
 
 impl Certificate {
     /// The status at `now`. Revoked stays revoked after its time.
     pub fn status(&self, now: Time) -> Status {
-        match self.revocation {
+        match self.refusal(now) {
             Some(Revocation { reason: Reason::CertificateHold, .. }) => Status::Suspended,
             Some(_) => Status::Revoked,
             None if now > self.validity.not_after() => Status::Expired,
+            None if self.overlap_ends.is_some() => Status::Superseded,
             None => Status::Valid,
         }
+    }
+
+    /// Since when and why it is refused at `now`: what was recorded, or an overlap that is over, which also ends a hold.
+    pub fn refusal(&self, now: Time) -> Option<Revocation> {
+        let over = self.overlap_ends.filter(|ends| *ends <= now);
+        let superseded = over.map(|at| Revocation { at, reason: Reason::Superseded });
+        self.revocation.filter(|revocation| !revocation.is_hold()).or(superseded).or(self.revocation)
+    }
+
+    /// Whether servers let its holder in at `now`.
+    pub fn is_accepted(&self, now: Time) -> bool {
+        matches!(self.status(now), Status::Valid | Status::Superseded)
+    }
+
+    /// Whether it is revoked for good: a hold can be resumed.
+    pub fn is_revoked_for_good(&self) -> bool {
+        self.revocation.is_some_and(|revocation| !revocation.is_hold())
     }
 
     /// Whether the CRL signed at `now` must list it. An entry stays until 30 days past notAfter, and until it stood
@@ -100,7 +122,14 @@ impl Certificate {
     pub fn belongs_on_crl(&self, now: Time, published: Option<Time>) -> bool {
         let end = self.validity.not_after();
         let over = now > end.plus_seconds(30 * DAY) && published.is_some_and(|time| time > end);
-        self.revocation.is_some() && !over
+        self.refusal(now).is_some() && !over
+    }
+}
+
+impl Revocation {
+    /// Whether it is a hold, which can end.
+    pub fn is_hold(&self) -> bool {
+        self.reason == Reason::CertificateHold
     }
 }
 
@@ -172,6 +201,7 @@ impl fmt::Display for Status {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Suspended => "suspended",
+            Self::Superseded => "superseded",
         })
     }
 }
@@ -180,11 +210,14 @@ impl FromStr for Status {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Valid, Self::Expired, Self::Revoked, Self::Suspended]
+        [Self::Valid, Self::Expired, Self::Revoked, Self::Suspended, Self::Superseded]
             .into_iter()
             .find(|status| status.to_string() == text)
             .ok_or_else(|| {
-                format!("`{}` is no status; there are valid, expired, revoked, suspended", crate::name::escape(text))
+                format!(
+                    "`{}` is no status; there are valid, expired, revoked, suspended, superseded",
+                    crate::name::escape(text)
+                )
             })
     }
 }
@@ -201,6 +234,7 @@ mod tests {
             validity: Validity::of_days(Time::from_unix(0), 10, 0),
             issued: Time::from_unix(0),
             revocation,
+            overlap_ends: None,
         }
     }
 
@@ -210,6 +244,21 @@ mod tests {
         assert_eq!(certificate(None).status(Time::from_unix(9)), Status::Valid);
         assert_eq!(certificate(None).status(Time::from_unix(10 * DAY)), Status::Expired);
         assert_eq!(certificate(revoked).status(Time::from_unix(99 * DAY)), Status::Revoked);
+    }
+
+    #[test]
+    fn an_overlap_that_is_over_refuses_whether_recorded_or_not() {
+        let ends = Some(Time::from_unix(5 * DAY));
+        let [before, at] = [5 * DAY - 1, 5 * DAY].map(Time::from_unix);
+        let renewed = Certificate { overlap_ends: ends, ..certificate(None) };
+        assert_eq!((renewed.status(before), renewed.refusal(before)), (Status::Superseded, None));
+        assert_eq!((renewed.status(at), renewed.refusal(at).unwrap().reason), (Status::Revoked, Reason::Superseded));
+        let hold = Some(Revocation { at: Time::from_unix(5), reason: Reason::CertificateHold });
+        let held = Certificate { overlap_ends: ends, ..certificate(hold) };
+        assert_eq!((held.status(before), held.status(at)), (Status::Suspended, Status::Revoked));
+        let stolen = Some(Revocation { at: Time::from_unix(5), reason: Reason::KeyCompromise });
+        let revoked = Certificate { overlap_ends: ends, ..certificate(stolen) };
+        assert_eq!(revoked.refusal(at), stolen);
     }
 
     #[test]

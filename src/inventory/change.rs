@@ -35,8 +35,10 @@ pub enum Change {
     CertificateDer(Serial, Vec<u8>),
     /// A certificate's private key, sealed; none once it is dropped.
     SealedKey(Serial, Option<Vec<u8>>),
-    /// The newest CRL of an issuer.
+    /// The newest CRL of an issuer that was due when it was signed.
     Crl(SignedCrl),
+    /// The CRLs of an issuer that were signed in advance, in the order of their numbers.
+    Ladder(u32, Vec<SignedCrl>),
     /// A directory in which a server reads the CRL.
     Target(Target),
 }
@@ -114,6 +116,8 @@ pub struct SignedCrl {
     pub validity: Validity,
     /// How many serials it lists.
     pub entries: u64,
+    /// From when on servers should have it; later than the signing for one that was signed in advance.
+    pub due: Time,
     /// DER.
     pub der: Vec<u8>,
 }
@@ -152,6 +156,7 @@ impl Change {
             Self::CertificateDer(serial, _) => format!("der/{serial}"),
             Self::SealedKey(serial, _) => format!("key/{serial}"),
             Self::Crl(crl) => format!("crl/{}", crl.issuer),
+            Self::Ladder(issuer, _) => format!("ladder/{issuer}"),
             Self::Target(target) => format!("target/{}", target.dir),
         }
     }
@@ -171,15 +176,23 @@ impl Change {
                 .text(peer.name.as_str())
                 .text(&peer.role.to_string())
                 .time(peer.created)
-                .bytes(peer.current.octets()),
+                .bytes(peer.current.octets())
+                .text(peer.note.as_deref().unwrap_or_default())
+                .bytes(peer.bundle.as_ref().map_or(&[][..], |digest| &digest.0)),
             Self::Certificate(certificate) => digest_certificate(&mut hasher, certificate),
             Self::CertificateDer(_, der) => hasher.bytes(der),
             Self::SealedKey(_, sealed) => hasher.bytes(sealed.as_ref()?),
-            Self::Crl(crl) => hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der),
+            Self::Crl(crl) => digest_crl(&mut hasher, crl),
+            Self::Ladder(_, rungs) if rungs.is_empty() => return None,
+            Self::Ladder(_, rungs) => rungs.iter().fold(&mut hasher, digest_crl),
             Self::Target(target) => hasher.text(&target.server).time(target.added),
         };
         Some(hasher.finish())
     }
+}
+
+fn digest_crl<'a>(hasher: &'a mut Hasher, crl: &SignedCrl) -> &'a mut Hasher {
+    hasher.number(crl.number).number(crl.entries).validity(crl.validity).time(crl.due).bytes(&crl.der)
 }
 
 fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> &'a mut Hasher {
@@ -190,6 +203,10 @@ fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> 
     match certificate.revocation {
         Some(revocation) => hasher.text("revoked").time(revocation.at).number(revocation.reason.code().into()),
         None => hasher.text("not revoked"),
+    };
+    match certificate.overlap_ends {
+        Some(ends) => hasher.text("overlap").time(ends),
+        None => hasher,
     }
 }
 
@@ -206,6 +223,7 @@ mod tests {
             validity: Validity::of_days(Time::from_unix(0), 1, 0),
             issued: Time::from_unix(0),
             revocation: None,
+            overlap_ends: None,
         }
     }
 

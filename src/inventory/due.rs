@@ -58,7 +58,7 @@ pub fn certificate(certificate: &Certificate, now: Time) -> Option<Due> {
     match certificate.status(now) {
         Status::Valid => due(subject, certificate.validity, LEAF_DAYS, now),
         Status::Expired if holder.role == Role::Server || !over => due(subject, certificate.validity, LEAF_DAYS, now),
-        Status::Expired | Status::Revoked | Status::Suspended => None,
+        Status::Expired | Status::Revoked | Status::Suspended | Status::Superseded => None,
     }
 }
 
@@ -92,6 +92,7 @@ mod tests {
             validity: Validity::of_days(day(0), days, 0),
             issued: day(0),
             revocation: None,
+            overlap_ends: None,
         }
     }
 

@@ -77,6 +77,45 @@ pub enum Event {
         /// Since when and why.
         revocation: Revocation,
     },
+    /// Bundles were made with settings that those before did not have.
+    Exported {
+        /// How many.
+        many: u64,
+    },
+    /// A suspended certificate is accepted again.
+    Resumed {
+        /// Whose, when known.
+        name: Option<Name>,
+        /// Its serial.
+        serial: Serial,
+    },
+    /// A certificate was replaced by a new one of the same peer, and is accepted until the overlap ends.
+    Superseded {
+        /// Whose.
+        name: Name,
+        /// Its serial.
+        serial: Serial,
+        /// When it ends by itself.
+        not_after: Time,
+        /// The end of the overlap.
+        overlap_ends: Time,
+    },
+    /// For how long CRLs are signed in advance.
+    LadderSet {
+        /// From each signing on.
+        weeks: u32,
+    },
+    /// CRLs were signed in advance, each due at its day.
+    LadderSigned {
+        /// The first number.
+        first: u64,
+        /// The last number.
+        last: u64,
+        /// nextUpdate of the last.
+        until: Time,
+        /// SHA-256 of their DER, one after the other.
+        sha256: Digest,
+    },
     /// A CRL was signed.
     CrlSigned {
         /// Its number.
@@ -147,6 +186,11 @@ pub enum EntryFault {
 }
 
 impl Event {
+    /// Whether a CRL could not be rebuilt without it.
+    pub fn bears_on_crl(&self) -> bool {
+        matches!(self, Self::Revoked { .. } | Self::Resumed { .. } | Self::Superseded { .. })
+    }
+
     /// That this certificate was revoked; none while it is not.
     pub fn revoked(certificate: &Certificate) -> Option<Self> {
         Some(Self::Revoked {
@@ -154,6 +198,18 @@ impl Event {
             serial: certificate.serial,
             not_after: certificate.validity.not_after(),
             revocation: certificate.revocation?,
+        })
+    }
+
+    /// That these CRLs were signed in advance; none when there are none.
+    pub fn ladder(rungs: &[SignedCrl]) -> Option<Self> {
+        let (first, last) = (rungs.first()?, rungs.last()?);
+        let all: Vec<u8> = rungs.iter().flat_map(|rung| rung.der.iter().copied()).collect();
+        Some(Self::LadderSigned {
+            first: first.number,
+            last: last.number,
+            until: last.validity.not_after(),
+            sha256: Digest::of(&all),
         })
     }
 
@@ -205,6 +261,21 @@ impl fmt::Display for Event {
             Self::Revoked { name, serial, revocation, .. } => {
                 let whose = name.as_ref().map_or_else(|| "unknown holder".to_owned(), ToString::to_string);
                 write!(f, "revoked {whose} serial:{serial} ({})", revocation.reason)
+            }
+            Self::Exported { many } => write!(f, "{many} bundles made with new settings"),
+            Self::Resumed { name, serial } => {
+                let whose = name.as_ref().map_or_else(|| "unknown holder".to_owned(), ToString::to_string);
+                write!(f, "resumed {whose} serial:{serial}")
+            }
+            Self::Superseded { name, serial, overlap_ends, .. } => {
+                write!(f, "superseded {name} serial:{serial}, accepted until {overlap_ends}")
+            }
+            Self::LadderSet { weeks } => write!(f, "CRLs are signed {weeks} weeks in advance"),
+            Self::LadderSigned { first, last, until, .. } if first == last => {
+                write!(f, "CRL {first} signed in advance until {}", until.date())
+            }
+            Self::LadderSigned { first, last, until, .. } => {
+                write!(f, "CRLs {first} to {last} signed in advance until {}", until.date())
             }
             Self::CrlSigned { number, entries, validity, .. } => {
                 write!(f, "CRL {number} with {entries} serials until {}", validity.not_after().date())

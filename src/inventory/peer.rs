@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{name::Name, serial::Serial, time::Time};
+use crate::{inventory::Digest, name::Name, serial::Serial, time::Time};
 
 /// A named endpoint with a role. Its name stays its own for ever; its certificates come and go.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct Peer {
     pub created: Time,
     /// The certificate in bundles made now.
     pub current: Serial,
+    /// How to reach whoever has it, in a person's words; at most one line.
+    pub note: Option<String>,
+    /// The digest of what settings and templates put into its newest bundle; none where no bundle was made.
+    pub bundle: Option<Digest>,
 }
 
 /// Which end of a connection a certificate is for: its extended key usage.

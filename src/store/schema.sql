@@ -50,11 +50,16 @@ CREATE TABLE peer (
     role    TEXT    NOT NULL CHECK (role IN ('client', 'server')),  -- its certificates' extended key usage
     created INTEGER NOT NULL,           -- when the name was first given
     current INTEGER NOT NULL REFERENCES certificate (id) DEFERRABLE INITIALLY DEFERRED,  -- the certificate in bundles made now
+    note    TEXT,                       -- how to reach whoever has it; NULL where nobody said
+    bundle  BLOB,                       -- digest of what settings and templates put into its newest bundle; NULL before the first
     entry   INTEGER NOT NULL
 ) STRICT;
 
 -- Without it a certificate that comes before its new peer would make SQLite look through all peers for the deferred reference.
 CREATE INDEX peer_of_certificate ON peer (current);
+
+-- A few among many clients.
+CREATE INDEX peer_server ON peer (folded) WHERE role = 'server';
 
 -- Narrow, since `list` reads it whole; what is long lies in tables beside it. Rows are never deleted, so that the highest
 -- id is also their number.
@@ -69,6 +74,7 @@ CREATE TABLE certificate (
     issued     INTEGER NOT NULL,        -- when it was recorded
     revoked    INTEGER,                 -- when the revocation was recorded; NULL while it is not revoked
     reason     INTEGER,                 -- CRLReason (RFC 5280, 5.3.1); NULL while it is not revoked
+    overlap_ends INTEGER,               -- when it is refused although nobody revoked it, since it was renewed; NULL while it is not renewed
     entry      INTEGER NOT NULL,
     UNIQUE (serial, issuer),
     CHECK ((revoked IS NULL) = (reason IS NULL)),
@@ -77,6 +83,7 @@ CREATE TABLE certificate (
 
 CREATE INDEX certificate_of_peer ON certificate (peer);
 CREATE INDEX certificate_revoked ON certificate (issuer, serial) WHERE revoked IS NOT NULL;
+CREATE INDEX certificate_superseded ON certificate (issuer, overlap_ends) WHERE overlap_ends IS NOT NULL;
 
 CREATE TABLE certificate_der (
     certificate INTEGER PRIMARY KEY REFERENCES certificate (id),  -- which
@@ -90,21 +97,27 @@ CREATE TABLE sealed_key (
     entry       INTEGER NOT NULL
 ) STRICT;
 
--- Only the newest CRL of each issuer; of older ones the ledger keeps number, dates and hash.
+-- The newest CRL of each issuer and those that were signed in advance with it; of older ones the ledger keeps number,
+-- dates and hash.
 CREATE TABLE crl (
-    issuer      INTEGER PRIMARY KEY REFERENCES issuer (number),  -- who signed it
+    issuer      INTEGER NOT NULL REFERENCES issuer (number),  -- who signed it
     number      INTEGER NOT NULL,       -- CRL number (RFC 5280, 5.2.3); only grows
+    rung        INTEGER NOT NULL,       -- 0 for the one that was due when it was signed; counted from 1 for those after it
+    due         INTEGER NOT NULL,       -- from when on servers should have it
     this_update INTEGER NOT NULL,       -- first second in which it holds
     next_update INTEGER NOT NULL,       -- last second in which it holds
     entries     INTEGER NOT NULL,       -- how many serials it lists
-    entry       INTEGER NOT NULL
-) STRICT;
+    entry       INTEGER NOT NULL,
+    PRIMARY KEY (issuer, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE crl_chunk (
-    issuer INTEGER NOT NULL REFERENCES crl (issuer),  -- whose CRL
+    issuer INTEGER NOT NULL,            -- whose CRL
+    number INTEGER NOT NULL,            -- which
     part   INTEGER NOT NULL,            -- counted from 0
     der    BLOB    NOT NULL,            -- at most 256 KiB of the DER
-    PRIMARY KEY (issuer, part)
+    PRIMARY KEY (issuer, number, part),
+    FOREIGN KEY (issuer, number) REFERENCES crl (issuer, number) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE target (
@@ -117,7 +130,7 @@ CREATE TABLE target (
 CREATE TABLE ledger (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,  -- counted from 1 without gaps
     act     BLOB NOT NULL UNIQUE,       -- the act's random id
-    revokes INTEGER NOT NULL,           -- 1 when the entry holds a revocation
+    revokes INTEGER NOT NULL,           -- 1 when the entry holds a revocation, its end, or an overlap
     body    TEXT NOT NULL,              -- the entry as JSON, exactly as hashed
     hash    BLOB NOT NULL,              -- SHA-256 of the body
     mac     BLOB                        -- HMAC-SHA256 of the hash; NULL when the vault was closed

@@ -37,7 +37,14 @@ fn foundations() -> Vec<Change> {
         Change::Parameter(Parameter { name: "dh".to_owned(), text: "PEM".to_owned() }),
         Change::Secret(SealedSecret { kind, scope: String::new(), sealed: vec![3; 9] }),
         Change::Unlocker(Unlocker { number: 1, kind: "age".to_owned(), label: "age1…".to_owned(), wrapped: vec![4] }),
-        Change::Crl(SignedCrl { issuer: 1, number: 1, validity: month(), entries: 0, der: vec![5; 600_000] }),
+        Change::Crl(SignedCrl {
+            issuer: 1,
+            number: 1,
+            validity: month(),
+            entries: 0,
+            due: day(1),
+            der: vec![5; 600_000],
+        }),
         Change::Target(Target { dir: "/srv".to_owned(), server: "server".to_owned(), added: day(1) }),
     ]
 }
@@ -54,10 +61,11 @@ fn issued(name: &str, serial: u8) -> Vec<Change> {
             validity: month(),
             issued: day(1),
             revocation: None,
+            overlap_ends: None,
         }),
         Change::CertificateDer(serial, vec![6, serial.octets()[1]]),
         Change::SealedKey(serial, Some(vec![7, serial.octets()[1]])),
-        Change::Peer(Peer { name, role: Role::Client, created: day(1), current: serial }),
+        Change::Peer(Peer { name, role: Role::Client, created: day(1), current: serial, note: None, bundle: None }),
     ]
 }
 
@@ -276,7 +284,7 @@ fn format_1_is_read_for_ever() {
     assert_eq!(client1.len(), 2);
     assert_eq!(client1[0].revocation.unwrap().reason, Reason::KeyCompromise);
     assert_eq!(client1[1].revocation, None);
-    assert_eq!(view.crl(1).unwrap().unwrap().number, 3);
+    assert_eq!(view.crl(1, day(9)).unwrap().unwrap().number, 3);
     for fact in all {
         assert_eq!(committed_digest(&*view, &fact).unwrap(), fact.digest(), "{}", fact.key());
     }
@@ -317,7 +325,14 @@ fn ask_everything(view: &dyn View) {
     let _ = view.peers(&mut |_, _| ControlFlow::Continue(()));
     let _ = view.certificates(&mut |_| ControlFlow::Continue(()));
     let _ = (view.certificate_der(&serial), view.sealed_key(&serial), view.revoked(1, &mut |_| ()));
-    let _ = (view.crl(1), view.crl_facts(1), view.targets(), view.census(day(9)), view.totals(), view.head());
+    let _ = (
+        view.crl(1, day(9)),
+        view.crl_facts(1, day(9)),
+        view.targets(),
+        view.census(day(9)),
+        view.totals(),
+        view.head(),
+    );
     let _ = view.entries(0, Entries::All, &mut |stored| {
         let _ = stored.read();
         ControlFlow::Continue(())

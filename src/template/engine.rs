@@ -19,6 +19,12 @@ pub fn fill(file: &str, text: &str, values: &impl Serialize) -> Result<String, T
     template.render(Value::from(Serde(values))).map_err(|error| refused(file, &error))
 }
 
+/// The values that would fill a template, in one order.
+pub fn values(values: &impl Serialize) -> Vec<u8> {
+    // structs of strings, numbers and lists always have a JSON form
+    serde_json::to_vec(values).unwrap_or_default()
+}
+
 /// Refuses a template that uses a name that is not offered, or leaves one unused that carries a setting.
 pub fn check_names(
     file: &str,

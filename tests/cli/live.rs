@@ -311,6 +311,26 @@ fn revoke_kicks_once_the_crl_is_published() {
 }
 
 #[test]
+fn a_suspension_kicks_and_is_proven_alike() {
+    let site = site("client1 client2");
+    let fake = Fake::new(&["client1", "client2"]);
+    fake.on_socket(&site.path("socket"));
+    site.refuses("suspend client1 --kick --dry-run", 0, "would suspend client1");
+    let outcome = site.run("suspend client1 --kick --prove").succeeds().says("ended the session of client1 on server");
+    assert!(outcome.stdout.contains("proven: no session is left on server"), "{outcome}");
+    assert!(!outcome.stdout.contains("a live session ends within"), "{outcome}");
+    assert_eq!(fake.connected(), ["client2"]);
+    assert_eq!(site.json("sessions")["sessions"][0]["status"], "valid");
+    let object = site.json("suspend client2 --kick");
+    assert_eq!(object["kicked"]["servers"][0]["ended"][0]["name"], "client2", "{object}");
+    fake.state().clients.push(("client1".to_owned(), 7));
+    assert_eq!(site.json("sessions")["sessions"][0]["status"], "suspended");
+    fs::remove_file(site.path("socket")).expect("a socket");
+    site.run("suspend client1 --kick").exits(1).says("`server` was not reached");
+    assert_eq!(site.status("client1"), "suspended");
+}
+
+#[test]
 fn a_server_that_cannot_be_kicked_keeps_nobody_in() {
     let site = site("client1 client2");
     let outcome = site.run("revoke client1 --kick").exits(1).says("`server` was not reached");

@@ -118,11 +118,12 @@ impl State {
     }
 
     fn status(&self) -> String {
-        let mut text = "TITLE\tOpenVPN 2.6.14\r\nTIME\t2026-11-22 22:26:58\t1795386418\r\nHEADER\tCLIENT_LIST\tCommon Name\tReal Address\tVirtual Address\tVirtual IPv6 Address\tBytes Received\tBytes Sent\tConnected Since\tConnected Since (time_t)\tUsername\tClient ID\tPeer ID\tData Channel Cipher\r\n".to_owned();
-        for (name, id) in &self.clients {
-            text += &format!("CLIENT_LIST\t{name}\t192.0.2.1:{}\t10.8.0.{}\t\t2433\t2360\t2026-11-22 22:26:52\t1795386412\tUNDEF\t{id}\t0\tAES-256-GCM\r\n", 40000 + id, id + 2);
-        }
-        text + "HEADER\tROUTING_TABLE\tVirtual Address\tCommon Name\r\nGLOBAL_STATS\tdco_enabled\t0\r\nEND\r\n"
+        let row = |(name, id): &(String, u64)| {
+            let (port, host) = (40000 + id, id + 2);
+            format!("CLIENT_LIST\t{name}\t192.0.2.1:{port}\t10.8.0.{host}\t\t2433\t2360\t2026-11-22 22:26:52\t1795386412\tUNDEF\t{id}\t0\tAES-256-GCM\r\n")
+        };
+        let rows: String = self.clients.iter().map(row).collect();
+        format!("{HEAD}{rows}HEADER\tROUTING_TABLE\tVirtual Address\tCommon Name\r\nGLOBAL_STATS\tdco_enabled\t0\r\nEND\r\n")
     }
 
     fn kill(&mut self, name: &str) -> String {
@@ -143,3 +144,5 @@ impl State {
         format!("SUCCESS: common name '{name}' found, {count} client(s) killed\r\n")
     }
 }
+
+const HEAD: &str = "TITLE\tOpenVPN 2.6.14\r\nTIME\t2026-11-22 22:26:58\t1795386418\r\nHEADER\tCLIENT_LIST\tCommon Name\tReal Address\tVirtual Address\tVirtual IPv6 Address\tBytes Received\tBytes Sent\tConnected Since\tConnected Since (time_t)\tUsername\tClient ID\tPeer ID\tData Channel Cipher\r\n";

@@ -100,11 +100,9 @@ fn every_server_is_told() {
     fs::write(&conf, text.replace(&one, &other)).expect("written");
     site.run("crl publish --add second").succeeds();
     let settings = site.path("pki/vpnpki.toml");
-    let mut text = fs::read_to_string(&settings).expect("settings");
-    for (name, at) in [("server", one), ("server-2", other)] {
-        text += &format!("\n[[servers]]\nname = \"{name}\"\nmanagement = \"{at}\"\n");
-    }
-    fs::write(&settings, text).expect("written");
+    let text = fs::read_to_string(&settings).expect("settings");
+    let entry = |name: &str, at: &str| format!("\n[[servers]]\nname = \"{name}\"\nmanagement = \"{at}\"\n");
+    fs::write(&settings, text + &entry("server", &one) + &entry("server-2", &other)).expect("written");
 
     // the second runs where the third client would be
     let _first = site.server(&network, "served");

@@ -74,6 +74,29 @@ impl Session<'_> {
     }
 }
 
+impl Session<'_> {
+    fn with_der(&self, issuer: u32, facts: CrlFacts) -> Result<SignedCrl, StoreError> {
+        let CrlFacts { number, validity, entries, due } = facts;
+        let mut der = Vec::new();
+        let sql = "SELECT der FROM crl_chunk WHERE issuer = ?1 AND number = ?2 ORDER BY part";
+        self.each(sql, params![issuer, signed(number)?], |row| {
+            der.extend_from_slice(row.get_ref("der").and_then(|value| Ok(value.as_blob()?)).map_err(fault)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(SignedCrl { issuer, number, validity, entries, due, der })
+    }
+
+    /// Issuers that have such CRLs, with the entry that last changed them.
+    fn crl_entries(&self, which: &str) -> Result<Vec<(u32, u64)>, StoreError> {
+        let sql = format!("SELECT issuer, entry FROM crl WHERE {which}");
+        self.all(&sql, [], |row| Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?)))
+    }
+
+    fn rungs(&self, issuer: u32, which: &str) -> Result<Vec<CrlFacts>, StoreError> {
+        self.all(&format!("SELECT * FROM crl WHERE issuer = ?1 AND {which} ORDER BY number"), [issuer], crl_facts)
+    }
+}
+
 impl View for Session<'_> {
     fn identity(&self) -> Result<Identity, StoreError> {
         self.one("SELECT * FROM authority", [], identity)?.ok_or_else(|| missing("authority"))
@@ -101,13 +124,15 @@ impl View for Session<'_> {
     }
 
     fn peers(&self, visit: &mut dyn FnMut(Peer, Certificate) -> ControlFlow<()>) -> Result<(), StoreError> {
-        let sql = "SELECT p.name, p.role, p.created, c.serial AS current, c.*, c.entry FROM peer p
-                   JOIN certificate c ON c.id = p.current ORDER BY p.folded";
-        self.each(sql, [], |row| {
-            let peer = peer(row)?;
-            let holder = holder(peer.name.clone(), peer.role, row)?;
-            Ok(visit(peer, certificate_of(row, Some(holder))?))
+        self.each(&format!("{PEERS_AND_CERTIFICATES} ORDER BY p.folded"), [], |row| {
+            let (peer, certificate) = peer_and_certificate(row)?;
+            Ok(visit(peer, certificate))
         })
+    }
+
+    fn servers(&self) -> Result<Vec<(Peer, Certificate)>, StoreError> {
+        let sql = format!("{PEERS_AND_CERTIFICATES} WHERE p.role = 'server' ORDER BY p.folded");
+        self.all(&sql, [], peer_and_certificate)
     }
 
     fn certificate(&self, serial: &Serial) -> Result<Option<Certificate>, StoreError> {
@@ -140,22 +165,29 @@ impl View for Session<'_> {
         })
     }
 
-    fn crl(&self, issuer: u32) -> Result<Option<SignedCrl>, StoreError> {
-        let Some(facts) = self.crl_facts(issuer)? else { return Ok(None) };
-        let mut der = Vec::new();
-        self.each("SELECT der FROM crl_chunk WHERE issuer = ?1 ORDER BY part", [issuer], |row| {
-            der.extend_from_slice(row.get_ref("der").and_then(|value| Ok(value.as_blob()?)).map_err(fault)?);
+    fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
+        let sql = format!(
+            "{CERTIFICATES} WHERE c.issuer = ?1 AND c.overlap_ends IS NOT NULL AND (c.revoked IS NULL OR c.reason = 6)
+             ORDER BY c.overlap_ends"
+        );
+        self.each(&sql, [issuer], |row| {
+            visit(certificate(row)?);
             Ok(ControlFlow::Continue(()))
-        })?;
-        let CrlFacts { number, validity, entries } = facts;
-        Ok(Some(SignedCrl { issuer, number, validity, entries, der }))
+        })
     }
 
-    fn crl_facts(&self, issuer: u32) -> Result<Option<CrlFacts>, StoreError> {
-        self.one("SELECT * FROM crl WHERE issuer = ?1", [issuer], |row| {
-            let validity = interval(time(row, "this_update")?, time(row, "next_update")?)?;
-            Ok(CrlFacts { number: count(row, "number")?, validity, entries: count(row, "entries")? })
-        })
+    fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError> {
+        self.crl_facts(issuer, now)?.map(|facts| self.with_der(issuer, facts)).transpose()
+    }
+
+    fn crl_facts(&self, issuer: u32, now: Time) -> Result<Option<CrlFacts>, StoreError> {
+        // with a clock that was put back none is due, and the oldest is nearest
+        let sql = "SELECT * FROM crl WHERE issuer = ?1 ORDER BY due <= ?2 DESC, CASE WHEN due <= ?2 THEN -number ELSE number END LIMIT 1";
+        self.one(sql, params![issuer, now.unix()], crl_facts)
+    }
+
+    fn crls(&self, issuer: u32) -> Result<Vec<CrlFacts>, StoreError> {
+        self.all("SELECT * FROM crl WHERE issuer = ?1 ORDER BY number", [issuer], crl_facts)
     }
 
     fn targets(&self) -> Result<Vec<Target>, StoreError> {
@@ -164,8 +196,9 @@ impl View for Session<'_> {
 
     fn census(&self, now: Time) -> Result<Census, StoreError> {
         let sql =
-            "SELECT p.role AS role, CASE WHEN c.reason = 6 THEN 'suspended' WHEN c.revoked IS NOT NULL THEN 'revoked'
-                     WHEN c.not_after < ?1 THEN 'expired' ELSE 'valid' END AS status, count(*) AS many
+            "SELECT p.role AS role, CASE WHEN c.overlap_ends <= ?1 THEN 'revoked' WHEN c.reason = 6 THEN 'suspended'
+                     WHEN c.revoked IS NOT NULL THEN 'revoked' WHEN c.not_after < ?1 THEN 'expired'
+                     WHEN c.overlap_ends IS NOT NULL THEN 'superseded' ELSE 'valid' END AS status, count(*) AS many
                    FROM peer p JOIN certificate c ON c.id = p.current GROUP BY 1, 2 ORDER BY 1, 2";
         let counts = self.all(sql, [now.unix()], |row| {
             let status: Status = cell::<String>(row, "status")?.parse().map_err(StoreError::Damaged)?;
@@ -219,12 +252,15 @@ impl View for Session<'_> {
             "SELECT c.serial, k.sealed AS bytes, k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate";
         self.visit_facts(keys, serial_and_bytes, |(serial, key)| Change::SealedKey(serial, Some(key)), visit)?;
         self.visit_facts("SELECT * FROM target", target, Change::Target, visit)?;
-        for (issuer, entry) in self
-            .all("SELECT issuer, entry FROM crl", [], |row| Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?)))?
-        {
-            if let Some(crl) = self.crl(issuer)? {
-                visit(Change::Crl(crl), entry);
+        for (issuer, entry) in self.crl_entries("rung = 0")? {
+            for facts in self.rungs(issuer, "rung = 0")? {
+                visit(Change::Crl(self.with_der(issuer, facts)?), entry);
             }
+        }
+        for (issuer, entry) in self.crl_entries("rung = 1")? {
+            let rungs = self.rungs(issuer, "rung > 0")?;
+            let rungs = rungs.into_iter().map(|facts| self.with_der(issuer, facts)).collect::<Result<_, _>>()?;
+            visit(Change::Ladder(issuer, rungs), entry);
         }
         Ok(())
     }
@@ -257,7 +293,10 @@ impl View for Session<'_> {
                     "SELECT k.entry FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
                 self.one(sql, [serial.octets()], entry)
             }
-            Change::Crl(crl) => self.one("SELECT entry FROM crl WHERE issuer = ?1", [crl.issuer], entry),
+            Change::Crl(crl) => self.one("SELECT entry FROM crl WHERE issuer = ?1 AND rung = 0", [crl.issuer], entry),
+            Change::Ladder(issuer, _) => {
+                self.one("SELECT entry FROM crl WHERE issuer = ?1 AND rung = 1", [issuer], entry)
+            }
             Change::Target(target) => self.one("SELECT entry FROM target WHERE dir = ?1", [&target.dir], entry),
         }
     }
@@ -341,7 +380,25 @@ fn name(row: &Row<'_>) -> Result<Name, StoreError> {
 }
 
 fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
-    Ok(Peer { name: name(row)?, role: role(row)?, created: time(row, "created")?, current: serial(row, "current")? })
+    Ok(Peer {
+        name: name(row)?,
+        role: role(row)?,
+        created: time(row, "created")?,
+        current: serial(row, "current")?,
+        note: cell(row, "note")?,
+        bundle: cell::<Option<[u8; 32]>>(row, "bundle")?.map(Digest),
+    })
+}
+
+fn peer_and_certificate(row: &Row<'_>) -> Result<(Peer, Certificate), StoreError> {
+    let peer = peer(row)?;
+    let holder = holder(peer.name.clone(), peer.role, row)?;
+    Ok((peer, certificate_of(row, Some(holder))?))
+}
+
+fn crl_facts(row: &Row<'_>) -> Result<CrlFacts, StoreError> {
+    let validity = interval(time(row, "this_update")?, time(row, "next_update")?)?;
+    Ok(CrlFacts { number: count(row, "number")?, validity, entries: count(row, "entries")?, due: time(row, "due")? })
 }
 
 fn holder(name: Name, role: Role, row: &Row<'_>) -> Result<Holder, StoreError> {
@@ -364,6 +421,7 @@ fn certificate_of(row: &Row<'_>, holder: Option<Holder>) -> Result<Certificate, 
         validity: interval(time(row, "not_before")?, time(row, "not_after")?)?,
         issued: time(row, "issued")?,
         revocation,
+        overlap_ends: cell::<Option<i64>>(row, "overlap_ends")?.map(Time::from_unix),
     })
 }
 
@@ -385,7 +443,10 @@ fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
 }
 
 const PEERS: &str =
-    "SELECT p.name, p.role, p.created, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
+    "SELECT p.name, p.role, p.created, p.note, p.bundle, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
+
+const PEERS_AND_CERTIFICATES: &str =
+    "SELECT p.name, p.role, p.created, p.note, p.bundle, c.serial AS current, c.* FROM peer p JOIN certificate c ON c.id = p.current";
 
 const CERTIFICATES: &str =
     "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";

@@ -12,6 +12,7 @@ use crate::{
     inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl},
     serial::Serial,
     store::{CommitError, Draft, StoreError, Totals, View, Writing},
+    time::Time,
 };
 
 /// What a writing session has recorded so far.
@@ -37,12 +38,14 @@ impl Session<'_> {
     }
 
     fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO peer (name, folded, role, created, current, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                   ON CONFLICT (folded) DO UPDATE SET current = excluded.current, created = excluded.created, entry = excluded.entry";
+        let sql = "INSERT INTO peer (name, folded, role, created, current, note, bundle, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                   ON CONFLICT (folded) DO UPDATE SET current = excluded.current, created = excluded.created,
+                   note = excluded.note, bundle = excluded.bundle, entry = excluded.entry";
         let current = certificate_id(self, &peer.current)?;
         let role = peer.role.to_string();
-        let row = params![peer.name.as_str(), peer.name.folded(), role, peer.created.unix(), current, entry];
-        self.execute(sql, row).map(drop)
+        let (name, folded, created) = (peer.name.as_str(), peer.name.folded(), peer.created.unix());
+        let bundle = peer.bundle.as_ref().map(|digest| digest.0);
+        self.execute(sql, params![name, folded, role, created, current, peer.note, bundle, entry]).map(drop)
     }
 
     /// A certificate comes before its new peer: the peer's row is made with it and completed by the peer's own fact;
@@ -62,9 +65,10 @@ impl Session<'_> {
     }
 
     fn record_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason, entry)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                   ON CONFLICT (serial, issuer) DO UPDATE SET revoked = excluded.revoked, reason = excluded.reason, entry = excluded.entry";
+        let sql = "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason, overlap_ends, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                   ON CONFLICT (serial, issuer) DO UPDATE SET revoked = excluded.revoked, reason = excluded.reason,
+                   overlap_ends = excluded.overlap_ends, entry = excluded.entry";
         let validity = certificate.validity;
         let row = params![
             certificate.serial.octets(),
@@ -76,6 +80,7 @@ impl Session<'_> {
             certificate.issued.unix(),
             certificate.revocation.map(|revocation| revocation.at.unix()),
             certificate.revocation.map(|revocation| revocation.reason.code()),
+            certificate.overlap_ends.map(Time::unix),
             entry,
         ];
         self.execute(sql, row).map(drop)
@@ -93,17 +98,26 @@ impl Session<'_> {
         .map(drop)
     }
 
+    /// The new CRL takes the place of the one before.
     fn record_crl(&self, crl: &SignedCrl, entry: i64) -> Result<(), StoreError> {
-        self.execute("DELETE FROM crl_chunk WHERE issuer = ?1", [crl.issuer])?;
-        let sql =
-            "INSERT INTO crl (issuer, number, this_update, next_update, entries, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                   ON CONFLICT (issuer) DO UPDATE SET number = excluded.number, this_update = excluded.this_update,
-                   next_update = excluded.next_update, entries = excluded.entries, entry = excluded.entry";
+        self.execute("DELETE FROM crl WHERE issuer = ?1 AND rung = 0", [crl.issuer])?;
+        self.insert_crl(crl, 0, entry)
+    }
+
+    fn record_ladder(&self, issuer: u32, rungs: &[SignedCrl], entry: i64) -> Result<(), StoreError> {
+        self.execute("DELETE FROM crl WHERE issuer = ?1 AND rung > 0", [issuer])?;
+        rungs.iter().zip(1..).try_for_each(|(crl, rung)| self.insert_crl(crl, rung, entry))
+    }
+
+    fn insert_crl(&self, crl: &SignedCrl, rung: i64, entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO crl (issuer, number, rung, due, this_update, next_update, entries, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let (from, to) = (crl.validity.not_before().unix(), crl.validity.not_after().unix());
-        self.execute(sql, params![crl.issuer, signed(crl.number)?, from, to, signed(crl.entries)?, entry])?;
+        let (number, entries) = (signed(crl.number)?, signed(crl.entries)?);
+        self.execute(sql, params![crl.issuer, number, rung, crl.due.unix(), from, to, entries, entry])?;
         for (part, chunk) in crl.der.chunks(CHUNK).enumerate() {
-            let sql = "INSERT INTO crl_chunk (issuer, part, der) VALUES (?1, ?2, ?3)";
-            self.execute(sql, params![crl.issuer, signed(part as u64)?, chunk])?;
+            let sql = "INSERT INTO crl_chunk (issuer, number, part, der) VALUES (?1, ?2, ?3, ?4)";
+            self.execute(sql, params![crl.issuer, number, signed(part as u64)?, chunk])?;
         }
         Ok(())
     }
@@ -141,6 +155,7 @@ impl Session<'_> {
             }
             Change::SealedKey(serial, sealed) => self.record_key(serial, sealed.as_deref(), entry),
             Change::Crl(crl) => self.record_crl(crl, entry),
+            Change::Ladder(issuer, rungs) => self.record_ladder(*issuer, rungs, entry),
             Change::Target(target) => {
                 let sql = "INSERT OR REPLACE INTO target (dir, server, added, entry) VALUES (?1, ?2, ?3, ?4)";
                 self.execute(sql, params![target.dir, target.server, target.added.unix(), entry]).map(drop)
@@ -148,9 +163,9 @@ impl Session<'_> {
         }
     }
 
-    fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError> {
+    fn append_entry(&mut self, draft: Draft<'_>) -> Result<Head, StoreError> {
         let Totals { certificates, revoked } = self.totals()?;
-        let revokes = draft.events.iter().any(|event| matches!(event, Event::Revoked { .. }));
+        let revokes = draft.events.iter().any(Event::bears_on_crl);
         let entry = Entry {
             seq: self.pending.seq,
             previous: self.pending.previous,
@@ -169,6 +184,7 @@ impl Session<'_> {
         let mac = draft.mac.map(|mac| mac(&hash.0));
         let sql = "INSERT INTO ledger (seq, act, revokes, body, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         self.execute(sql, params![signed(entry.seq)?, entry.act.0, revokes, body, hash.0, mac])?;
+        (self.pending.seq, self.pending.previous) = (entry.seq + 1, hash);
         Ok(Head { seq: entry.seq, hash })
     }
 }
@@ -180,9 +196,13 @@ impl Writing for Session<'_> {
         Ok(())
     }
 
+    fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError> {
+        self.append_entry(draft)
+    }
+
     fn commit(mut self: Box<Self>, draft: Draft<'_>) -> Result<Head, CommitError> {
         let act = draft.act;
-        let head = self.append(draft).map_err(CommitError::NotDone)?;
+        let head = self.append_entry(draft).map_err(CommitError::NotDone)?;
         match self.transaction.commit() {
             Ok(()) => Ok(head),
             Err(error) => Err(CommitError::Unknown { act, source: fault(error) }),

@@ -1,0 +1,353 @@
+//! `renew`: a new key and a new serial for a peer that is there, and an end to what it had, at once or after an overlap.
+//! The CRL of the day on which the overlap ends is signed with it, so that nobody has to come back for it.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use crate::{
+    authority::{
+        deliver::{self, Delivery, Destination, Outputs, StagedBundle, Workshop},
+        issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
+        known_peer,
+        publishing::Published,
+        revoke::{highest, record_overlaps, supersede, CrlSummary},
+        signing::{self, Wishes},
+        Authority, AuthorityError, Keyholder, Unlocked,
+    },
+    files,
+    inventory::{due, Certificate, Change, Event, Peer, Role, Status},
+    name::Name,
+    pki::{self, Algorithm, LeafProfile, PrivateKey},
+    serial::Serial,
+    settings::{Publishing, Settings},
+    store::{View, Writing},
+    time::{Time, DAY},
+};
+
+/// What `renew` is asked to do.
+pub struct RenewRequest {
+    /// Who.
+    pub whom: Whom,
+    /// The key, when not as the settings say.
+    pub algorithm: Option<Algorithm>,
+    /// Days of validity, when not as the settings say.
+    pub days: Option<u32>,
+    /// Days for which the old certificate stays accepted.
+    pub overlap: u32,
+    /// Where bundles go.
+    pub outputs: Outputs,
+    /// Leave the targets alone.
+    pub no_publish: bool,
+    /// Stop before anything changes.
+    pub dry_run: bool,
+}
+
+/// Who is renewed.
+pub enum Whom {
+    /// These peers.
+    Named(Vec<Name>),
+    /// Everyone whose certificate is due, or ends within so many days.
+    Due(Option<u32>),
+}
+
+/// What `renew` did.
+#[derive(Serialize)]
+pub struct Renewed {
+    /// Whether anything was renewed.
+    pub changed: bool,
+    /// The new certificates and what they replace.
+    pub renewed: Vec<RenewedCertificate>,
+    /// What became of the bundles.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// The new CRL.
+    pub crl: Option<CrlSummary>,
+    /// Where it went, when an old certificate ends at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+/// One new certificate and what it replaces.
+#[derive(Debug, Serialize)]
+pub struct RenewedCertificate {
+    /// The new one.
+    #[serde(flatten)]
+    pub issued: IssuedCertificate,
+    /// The old ones that were accepted.
+    pub replaced: Vec<Replaced>,
+}
+
+/// An old certificate.
+#[derive(Debug, Serialize)]
+pub struct Replaced {
+    /// Which.
+    pub serial: Serial,
+    /// Until when it is accepted; revoked from then on.
+    pub accepted_until: Time,
+}
+
+/// A peer to be renewed and its certificates that are accepted.
+struct Candidate {
+    peer: Peer,
+    accepted: Vec<Certificate>,
+}
+
+impl Authority {
+    /// Renews all of them, or nobody.
+    pub fn renew(&self, request: &RenewRequest, keyholder: &dyn Keyholder) -> Result<Renewed, AuthorityError> {
+        let workshop = self.workshop()?;
+        let mut outcome = Renewed {
+            changed: false,
+            renewed: Vec::new(),
+            delivery: Delivery::default(),
+            crl: None,
+            published: None,
+            warnings: workshop.settings.notes.clone(),
+        };
+        let (unlocked, many) = {
+            let view = self.view()?;
+            let candidates = candidates(&*view, &request.whom, self.now())?;
+            if candidates.is_empty() {
+                return Ok(outcome);
+            }
+            check_single(&candidates, &request.outputs)?;
+            for candidate in &candidates {
+                self.refuse_existing(&*view, &candidate.peer, request, &workshop)?;
+            }
+            (self.unlock(&*view, keyholder)?, candidates.len())
+        };
+        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
+        let keys = (0..many).map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
+        self.renew_with(request, &workshop, &unlocked, keys, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn renew_with(
+        &self,
+        request: &RenewRequest,
+        workshop: &Workshop,
+        unlocked: &Unlocked,
+        keys: Vec<PrivateKey>,
+        outcome: &mut Renewed,
+    ) -> Result<(), AuthorityError> {
+        let publishing = Publishing::of(&workshop.settings);
+        let mut writing = self.begin()?;
+        let now = self.now();
+        let mut candidates = candidates(&*writing, &request.whom, now)?;
+        // who became due since the keys were made comes next time
+        candidates.truncate(keys.len());
+        let touched = candidates.iter().map(|candidate| Change::Peer(candidate.peer.clone()));
+        unlocked.refuse_mismatch(&*writing, touched.collect())?;
+        let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
+        events.extend(record_overlaps(&mut *writing, unlocked, now, workshop.settings.keep)?);
+        let above = highest(&events);
+        let mut staged = Vec::new();
+        for (candidate, key) in candidates.into_iter().zip(keys) {
+            let desk = Desk { authority: self, request, workshop, unlocked, now };
+            staged.extend(desk.renew(&mut *writing, candidate, &key, &mut events, outcome)?);
+        }
+        let wishes = Wishes { days: publishing.crl_days, above };
+        let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes, &events)?;
+        outcome.crl = Some(CrlSummary::of(&crl));
+        events.extend(signed);
+        if request.dry_run {
+            outcome.renewed.iter_mut().for_each(|renewed| renewed.issued.serial = None);
+            outcome.crl = None;
+            return Ok(());
+        }
+        self.commit(writing, "renew", events, false, Some(unlocked))?;
+        outcome.changed = !outcome.renewed.is_empty();
+        outcome.delivery.extend(deliver::release(staged));
+        if request.overlap == 0 {
+            outcome.published = Some(self.publish_unless(request.no_publish, &publishing));
+        } else if !request.no_publish {
+            self.publish_quietly(&publishing, &mut outcome.warnings);
+        }
+        Ok(())
+    }
+
+    /// Where a server runs from: its targets that hold its certificate and key under their usual names.
+    fn server_dirs(&self, view: &dyn View, server: &Name) -> Result<Vec<std::path::PathBuf>, AuthorityError> {
+        let targets = view.targets()?.into_iter().filter(|target| target.server == server.as_str());
+        let dirs = targets.map(|target| std::path::PathBuf::from(target.dir));
+        Ok(dirs
+            .filter(|dir| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false)))
+            .collect())
+    }
+
+    fn refuse_existing(
+        &self,
+        view: &dyn View,
+        peer: &Peer,
+        request: &RenewRequest,
+        workshop: &Workshop,
+    ) -> Result<(), AuthorityError> {
+        let Destination::Into(dir) = &request.outputs.destination else { return Ok(()) };
+        if peer.role == Role::Server && !self.server_dirs(view, &peer.name)?.is_empty() {
+            return Ok(());
+        }
+        let format = request.outputs.format.unwrap_or(peer.role.into());
+        if format == crate::bundle::Format::Dir {
+            // an existing directory may be filled; its files are looked at one by one
+            return Ok(());
+        }
+        let stem = crate::bundle::file_stem(&workshop.settings, &peer.name);
+        Ok(deliver::refuse_existing(&dir.join(deliver::file_name(&stem, format)), request.outputs.overwrite)?)
+    }
+}
+
+/// All that one renewal needs.
+struct Desk<'a> {
+    authority: &'a Authority,
+    request: &'a RenewRequest,
+    workshop: &'a Workshop,
+    unlocked: &'a Unlocked,
+    now: Time,
+}
+
+impl Desk<'_> {
+    fn renew(
+        &self,
+        writing: &mut dyn Writing,
+        candidate: Candidate,
+        key: &PrivateKey,
+        events: &mut Vec<Event>,
+        outcome: &mut Renewed,
+    ) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let Self { unlocked, workshop, .. } = *self;
+        let Candidate { peer, accepted } = candidate;
+        let shared = unlocked.shared(&*writing, peer.role == Role::Server, self.now)?;
+        let bundle = workshop.bundle_digest(peer.role, &self.request.outputs, shared.has_dh())?;
+        let (plan, note) = self.plan(&peer, key, unlocked.issuer()?.validity())?;
+        let plan = plan.with_bundle(bundle);
+        outcome.warnings.extend(note);
+        let issuer_key = unlocked.issuer_key(&*writing)?;
+        let der = pki::sign_leaf(&plan.profile, key.spki(), unlocked.issuer()?, &issuer_key)?;
+        drop(issuer_key);
+        events.push(issue::record(writing, unlocked, &plan, key, &der, workshop.settings.keep)?);
+        let ends = overlap_end(self.now, self.request.overlap);
+        let mut replaced = Vec::new();
+        for certificate in accepted {
+            let serial = certificate.serial;
+            let (event, accepted_until) = supersede(writing, certificate, ends, self.now, workshop.settings.keep)?;
+            events.extend(event);
+            replaced.push(Replaced { serial, accepted_until });
+        }
+        outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
+        let own = plan.own(key, &der);
+        let dirs = match (peer.role, &self.request.outputs.destination) {
+            (Role::Server, Destination::Into(_)) => self.authority.server_dirs(&*writing, &peer.name)?,
+            _ => Vec::new(),
+        };
+        if dirs.is_empty() {
+            return Ok(workshop.stage(&shared, own, &self.request.outputs)?.into_iter().collect());
+        }
+        let mut staged = Vec::new();
+        for dir in dirs {
+            staged.extend(workshop.stage_credentials(&dir, &own)?);
+        }
+        Ok(staged)
+    }
+
+    fn plan(
+        &self,
+        peer: &Peer,
+        key: &PrivateKey,
+        ca: crate::validity::Validity,
+    ) -> Result<(Plan, Option<String>), AuthorityError> {
+        let settings: &Settings = &self.workshop.settings;
+        let (validity, note) = leaf_validity(peer.role, self.request.days, settings, ca, self.now)?;
+        let addresses = match peer.role {
+            Role::Client => Vec::new(),
+            Role::Server => server_addresses(settings, &[]),
+        };
+        let serial = self.authority.serial()?;
+        let profile = LeafProfile { name: peer.name.clone(), role: peer.role, serial, validity, addresses };
+        Ok((Plan::new(profile, key.algorithm(), self.now), note))
+    }
+}
+
+/// The first moment of the day after the overlap, so that all of one day end with one CRL; now, when there is none.
+fn overlap_end(now: Time, overlap: u32) -> Time {
+    if overlap == 0 {
+        return now;
+    }
+    let end = now.plus_days(i64::from(overlap));
+    end.plus_seconds(DAY - 1 - (end.unix() - 1).rem_euclid(DAY))
+}
+
+fn candidates(view: &dyn View, whom: &Whom, now: Time) -> Result<Vec<Candidate>, AuthorityError> {
+    let peers = match whom {
+        Whom::Named(names) => {
+            let mut peers: Vec<Peer> = Vec::new();
+            for name in names {
+                let peer = known_peer(view, name)?;
+                if peers.iter().any(|other| other.name == peer.name) {
+                    return Err(AuthorityError::Twice(name.clone()));
+                }
+                peers.push(peer);
+            }
+            peers
+        }
+        Whom::Due(within) => due_peers(view, *within, now)?,
+    };
+    peers.into_iter().map(|peer| candidate(view, peer, now)).collect()
+}
+
+/// Who is revoked, suspended or over gets no access by a renewal.
+fn candidate(view: &dyn View, peer: Peer, now: Time) -> Result<Candidate, AuthorityError> {
+    let current = view.certificate(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
+    if current.status(now) == Status::Suspended {
+        let mend = Some(format!("vpnpki resume {}", peer.name));
+        let (whose, what) = (peer.name.to_string(), "suspended".to_owned());
+        return Err(AuthorityError::Vain { verb: "renew", whose, what, mend });
+    }
+    if let Some(refusal) = current.refusal(now) {
+        let (verb, whose, mend) = ("renew", peer.name.to_string(), Some(format!("vpnpki issue {}", peer.name)));
+        return Err(AuthorityError::Vain { verb, whose, what: super::since(&refusal), mend });
+    }
+    let all = view.certificates_of(&peer.name)?;
+    let accepted = all.into_iter().filter(|certificate| certificate.is_accepted(now)).collect();
+    Ok(Candidate { peer, accepted })
+}
+
+fn due_peers(view: &dyn View, within: Option<u32>, now: Time) -> Result<Vec<Peer>, AuthorityError> {
+    let mut peers = Vec::new();
+    view.peers(&mut |peer, certificate| {
+        let wanted = match within {
+            Some(days) => now.days_until(certificate.validity.not_after()) < i64::from(days),
+            None => due::certificate(&certificate, now).is_some(),
+        };
+        if wanted && certificate.status(now) == Status::Valid {
+            peers.push(peer);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(peers)
+}
+
+fn check_single(candidates: &[Candidate], outputs: &Outputs) -> Result<(), AuthorityError> {
+    let single = matches!(outputs.destination, Destination::Stdout | Destination::Path(_));
+    if single && candidates.len() != 1 {
+        let what = "one path takes one bundle; name a directory that exists, or one peer".to_owned();
+        return Err(AuthorityError::Usage(what));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overlap_ends_with_a_day() {
+        let day = |days: i64| Time::from_unix(days * DAY);
+        assert_eq!(overlap_end(day(10), 14), day(24));
+        assert_eq!(overlap_end(day(10).plus_seconds(1), 14), day(25));
+        assert_eq!(overlap_end(day(11).plus_seconds(-1), 14), day(25));
+        assert_eq!(overlap_end(day(10).plus_seconds(5), 0), day(10).plus_seconds(5));
+    }
+}
