@@ -17,7 +17,8 @@ use talk::Talk;
 /// A client that is connected to a server.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Session {
-    /// The certificate's common name, as the server says it: any text.
+    /// The certificate's common name, as the server says it: any text. With `username-as-common-name` or
+    /// `x509-username-field` it is something else, and the server has no word for the certificate's.
     pub name: String,
     /// Where it comes from: address and port, as the server says it.
     pub real_address: String,

@@ -194,7 +194,7 @@ fn write_each(f: &mut fmt::Formatter<'_>, certificates: &[RevokedCertificate], v
 const SUSPEND_EXAMPLES: &str = "\
 Examples:
   vpnpki suspend laptop-7 --kick
-  vpnpki suspend anna ben --json";
+  vpnpki suspend laptop-7 client1 --json";
 
 const RESUME_EXAMPLES: &str = "\
 Examples:

@@ -302,6 +302,52 @@ mod tests {
         assert_eq!((read.dirs.len(), read.crl_days, read.faulty), (0, Some(9), true));
     }
 
+    fn servers(publishing: &Publishing) -> Vec<String> {
+        let shown = |server: &ManagedServer| {
+            let name = server.name.as_ref().map_or("-", crate::name::Name::as_str);
+            let file = server.password_file.as_ref().map_or_else(String::new, |file| format!(" {}", file.display()));
+            format!("{name} {}{file}", server.management)
+        };
+        publishing.servers.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn servers_come_in_place_of_the_one_server() {
+        let own = "[client]\nremotes = [\"vpn.example.com\"]\n[server]\nmanagement = \"/a unix\"\nmanagement-password-file = \"/w\"\n";
+        let (read, warnings) = publishing(own);
+        assert_eq!((servers(&read), read.servers_faulty, warnings.len()), (vec!["- /a unix /w".to_owned()], false, 0));
+        let entry = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        let other = entry.replace("/b unix", "127.0.0.1 7505") + "management-password-file = \"w\"\n";
+        let (read, warnings) = publishing(&format!("{own}{entry}{other}"));
+        assert_eq!(servers(&read), ["server /b unix", "server 127.0.0.1 7505 w"]);
+        assert_eq!((read.faulty, read.servers_faulty, warnings.len()), (false, false, 0));
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_is_marked_and_the_others_stay() {
+        let good = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        for text in [
+            format!("[[servers]]\nname = \"server2\"\n{good}"),
+            format!(
+                "[[servers]]\nname = \"server2\"\nmanagement = \"/a unix\"\nmanagement-password-file = \"\"\n{good}"
+            ),
+            format!("[[server]]\nmanagement = \"/a unix\"\n{good}"),
+            format!("[server]\nmanagment = \"/a unix\"\n{good}"),
+            format!("[vpn]\nname = \"x\n[server]\nmanagement = \"a\"\n{good}"),
+        ] {
+            let (read, warnings) = publishing(&text);
+            assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], true), "{text}");
+            assert!(!read.faulty && !warnings.is_empty(), "{text}: {warnings:?}");
+        }
+        let (read, _) = publishing(&format!("[vpn]\nname = \"x\n{good}"));
+        assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], false));
+        let (read, _) = publishing(&good.replace("\"server\"", "\"server"));
+        assert_eq!((servers(&read).len(), read.servers_faulty), (0, true));
+        // what is wrong with a port says nothing about where sessions are ended
+        let (read, _) = publishing(&format!("[server]\nport = 0\n{good}"));
+        assert!(!read.servers_faulty);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
