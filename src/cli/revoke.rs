@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::{
     authority::{
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
+        revoke::{Revocations, Revoked, RevokedCertificate},
+        verdict::{Subject, Verdict},
     },
     cli::{
         after::{FollowOptions, Followed},

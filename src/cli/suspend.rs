@@ -8,7 +8,8 @@ use serde::{ser::SerializeMap, Serialize, Serializer};
 
 use crate::{
     authority::{
-        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
+        revoke::{Revocations, Revoked, RevokedCertificate},
+        verdict::{Subject, Verdict},
         Authority,
     },
     cli::{

@@ -12,6 +12,7 @@ mod exits;
 mod golden;
 mod json;
 mod keyholders;
+mod life;
 mod live;
 mod management;
 mod modes;

@@ -76,6 +76,35 @@ fn revoke_is_all_or_nothing() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn renew_is_all_or_nothing() {
+    let once = |line: &str| {
+        let program = env!("CARGO_BIN_EXE_vpnpki");
+        format!("!{program} list --history --status superseded -q | grep -q . || {program} {line} --force")
+    };
+    let line = "renew client1 client2 -o .";
+    let before: Vec<_> = [&BEFORE[..], &["!rm client1.ovpn"]].concat();
+    stands(&Act { before: &before, line, mend: &[&once(line), "export client1 client2 --force", "crl publish"] });
+    let line = "renew server";
+    stands(&Act { before: &BEFORE, line, mend: &[&once(line), "export server -o served --force", "crl publish"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn suspend_and_resume_are_all_or_nothing() {
+    stands(&Act { before: &BEFORE, line: "suspend client1", mend: &["suspend client1"] });
+    let suspended: Vec<_> = [&BEFORE[..], &["suspend client1", AHEAD]].concat();
+    stands(&Act { before: &suspended, line: "resume client1", mend: &["resume client1"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_ladder_is_all_or_nothing() {
+    let short: Vec<_> = [&BEFORE[..], &["!sed -i 's/^.crl.$/[crl]\\ndays = 14/' pki/vpnpki.toml"]].concat();
+    stands(&Act { before: &short, line: "crl ladder --weeks 3", mend: &["crl ladder --weeks 3"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn crl_refresh_leaves_a_whole_crl() {
     stands(&Act { before: &BEFORE, line: "crl refresh", mend: &["crl refresh"] });
 }

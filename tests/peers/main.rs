@@ -11,6 +11,7 @@ mod crash;
 mod disk;
 mod durable;
 mod kills;
+mod life;
 mod lints;
 mod lockout;
 mod made;
