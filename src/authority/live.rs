@@ -59,7 +59,8 @@ pub struct Live {
     /// As the server says it.
     #[serde(flatten)]
     pub session: Session,
-    /// The status of the name's certificates, the best there is; none when the store does not know the name.
+    /// The status of the name's newest certificate that is accepted, else of its newest; none when the store does not
+    /// know the name. Which one the session was begun with no server says.
     pub status: Option<Status>,
 }
 
@@ -69,7 +70,14 @@ pub struct Kicked {
     /// Sessions that are gone, read back from the server.
     pub ended: Vec<Session>,
     /// Sessions that the same names have begun since.
-    pub back: Vec<Session>,
+    pub back: Vec<Live>,
+}
+
+impl Live {
+    /// Whether the name still has a certificate that is accepted.
+    pub fn has_access(&self) -> bool {
+        matches!(self.status, Some(Status::Valid | Status::Superseded))
+    }
 }
 
 impl<T> Asked<T> {
@@ -100,26 +108,27 @@ impl Authority {
     /// Ends every live session of these names on every known server. Whoever still has access may come back.
     pub fn kick(&self, names: &[Name], publishing: &Publishing) -> Asked<Kicked> {
         let asked = self.ask(publishing, &|at, password| sessions::kick(at, password, names));
-        asked.map(|Ended { ended, back }| Kicked { ended, back })
+        let view = self.view().ok();
+        // what the store does not say is not taken for access
+        let live = |session: Session| {
+            let status = view.as_ref().and_then(|view| self.status_of(&**view, &session.name).ok().flatten());
+            Live { session, status }
+        };
+        asked.map(|Ended { ended, back }| Kicked { ended, back: back.into_iter().map(live).collect() })
     }
 
     fn live(&self, view: &dyn View, session: Session) -> Result<Live, AuthorityError> {
-        let status = match Name::parse(&session.name) {
-            Ok(name) => self.status_of(view, &name)?,
-            Err(_) => None,
-        };
-        Ok(Live { session, status })
+        Ok(Live { status: self.status_of(view, &session.name)?, session })
     }
 
-    /// Valid when any certificate of the name is, else the newest one's status.
-    fn status_of(&self, view: &dyn View, name: &Name) -> Result<Option<Status>, AuthorityError> {
-        if view.peer(name)?.is_none_or(|peer| peer.name != *name) {
+    fn status_of(&self, view: &dyn View, name: &str) -> Result<Option<Status>, AuthorityError> {
+        let Ok(name) = Name::parse(name) else { return Ok(None) };
+        if view.peer(&name)?.is_none_or(|peer| peer.name != name) {
             return Ok(None);
         }
-        let all = view.certificates_of(name)?;
-        let status = |certificate: &crate::inventory::Certificate| certificate.status(self.now());
-        let valid = all.iter().any(|certificate| status(certificate) == Status::Valid);
-        Ok(if valid { Some(Status::Valid) } else { all.last().map(status) })
+        let (all, now) = (view.certificates_of(&name)?, self.now());
+        let accepted = all.iter().rfind(|certificate| certificate.is_accepted(now));
+        Ok(accepted.or(all.last()).map(|certificate| certificate.status(now)))
     }
 
     /// Asks all servers at once, so that a dead one delays no other.

@@ -114,8 +114,8 @@ pub fn write_kicked(f: &mut fmt::Formatter<'_>, kicked: &Asked<Kicked>) -> fmt::
         for session in &answer.ended {
             writeln!(f, "ended {}", told(session, server))?;
         }
-        for session in &answer.back {
-            writeln!(f, "connected again: {}", told(session, server))?;
+        for live in &answer.back {
+            writeln!(f, "connected again: {}", told(&live.session, server))?;
         }
         if problem.is_none() && answer.ended.is_empty() && answer.back.is_empty() {
             writeln!(f, "no session on {server}")?;
@@ -154,12 +154,12 @@ pub fn unanswered<T>(asked: &Asked<T>) -> Vec<Failure> {
     unread.into_iter().chain(asked.servers.iter().filter_map(silent)).collect()
 }
 
-/// Sessions that began after theirs were ended, though nobody should be let in.
+/// Sessions that began after theirs were ended, though nobody should be let in. Who has another certificate may be.
 pub fn came_back(kicked: &Asked<Kicked>) -> Vec<Failure> {
     let mut failures = Vec::new();
     for server in &kicked.servers {
-        failures.extend(server.answer.back.iter().map(|session| {
-            Failure::refused(format!("let in again: {}", told(session, &server.server)))
+        failures.extend(server.answer.back.iter().filter(|live| !live.has_access()).map(|live| {
+            Failure::refused(format!("let in again: {}", told(&live.session, &server.server)))
                 .hint("`vpnpki status` shows which servers lack the newest CRL; `vpnpki crl publish` mends it")
         }));
     }

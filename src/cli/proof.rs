@@ -46,7 +46,9 @@ pub fn unproven(proof: &Proof) -> Vec<Failure> {
     for server in proof.live.iter().flat_map(|live| &live.servers) {
         failures.extend(server.answer.sessions.iter().map(|live| {
             let session = told(&live.session, &server.server);
-            Failure::refused(format!("not proven: {session}, goes on"))
+            let which =
+                if live.has_access() { "; whether with a certificate that is accepted, no server says" } else { "" };
+            Failure::refused(format!("not proven: {session}, goes on{which}"))
                 .hint(format!("`vpnpki kick {}` ends it", crate::name::escape(&live.session.name)))
         }));
     }

@@ -318,6 +318,15 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_trickles_is_left_alone_in_the_end() {
+        let mut talk = talk(&[HELLO, "TITLE\tx", "\r\n"], None, None).unwrap();
+        talk.expect_answer();
+        talk.hear().unwrap();
+        talk.end = Instant::now();
+        assert!(matches!(talk.line(None), Err(SessionError::Stopped)));
+    }
+
+    #[test]
     fn an_answer_without_end_is_not_kept() {
         let row = format!("ROUTING_TABLE\t{}\r\n", "x".repeat(8000)).repeat(2);
         let mut pieces = vec![HELLO];

@@ -363,6 +363,24 @@ fn prove_reads_back_that_nothing_is_left() {
 }
 
 #[test]
+fn whoever_has_another_certificate_may_come_back() {
+    let site = site("client1");
+    let fake = Fake::new(&["client1"]);
+    fake.on_socket(&site.path("socket"));
+    fake.state().killed = Killed::Back;
+    let old = site.serial("client1");
+    site.run("renew client1 --force").succeeds();
+    let outcome =
+        site.run(&format!("revoke serial:{old} --kick")).succeeds().says("connected again: the session of client1");
+    assert!(!outcome.stdout.contains("a live session ends within"), "{outcome}");
+    assert_eq!(site.json("sessions")["sessions"][0]["status"], "valid");
+    site.run(&format!("revoke serial:{old} --prove"))
+        .exits(1)
+        .says("whether with a certificate that is accepted, no server says");
+    site.run("revoke client1 --kick").exits(1).says("let in again: the session of client1");
+}
+
+#[test]
 fn what_is_missing_is_not_proven() {
     let site = site("client1 client2");
     Fake::new(&[]).on_socket(&site.path("socket"));

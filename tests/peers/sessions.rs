@@ -90,6 +90,22 @@ fn who_still_has_access_comes_back_and_is_told_to_be_connected() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn who_is_suspended_is_out_at_once_and_comes_back_when_resumed() {
+    let site = managed("");
+    let network = Network::new(1);
+    let mut server = site.server(&network, "served");
+    let live = site.connects(&network, 0, "client1.ovpn");
+    site.run("suspend client1 --kick --prove").succeeds().says("ended the session of client1 on server");
+    assert!(!network.clients[0].pings(INSIDE), "the session goes on:\n{}", server.log());
+    drop(live);
+    site.is_refused(&network, &mut server, 0, "client1.ovpn");
+    site.run("resume client1").succeeds();
+    let _again = site.connects(&network, 0, "client1.ovpn");
+    site.run("sessions client1").succeeds().says("valid");
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn every_server_is_told() {
     let site = managed("");
     let network = Network::new(3);
