@@ -27,6 +27,8 @@ pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;
+pub mod live;
+pub mod proof;
 pub mod publishing;
 pub mod renew;
 pub mod restore;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod after;
 mod backup;
 mod crl;
 mod environment;
@@ -15,16 +16,19 @@ mod generate;
 mod init;
 mod install;
 mod issue;
+mod kick;
 mod list;
 mod log;
 mod outputs;
 mod plugins;
 mod progress;
+mod proof;
 mod renew;
 mod report;
 mod restore;
 mod revoke;
 mod session;
+mod sessions;
 mod show;
 mod status;
 mod suspend;
@@ -94,6 +98,8 @@ enum Command {
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Forget(forget::Arguments),
+    Sessions(sessions::Arguments),
+    Kick(kick::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -140,6 +146,8 @@ impl Command {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::Forget(_) => "forget",
+            Self::Sessions(_) => "sessions",
+            Self::Kick(_) => "kick",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -162,6 +170,8 @@ impl Command {
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
             Self::Forget(arguments) => arguments.run(session),
+            Self::Sessions(arguments) => arguments.run(session),
+            Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),
