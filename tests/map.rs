@@ -65,7 +65,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 const WORDS: [&str; 5] = ["name", "secret", "serial", "time", "validity"];
 
 /// Words that name an effect, and the only room that may say them. `std::env` also covers the arguments.
-const EFFECTS: [(&str, &str); 19] = [
+const EFFECTS: [(&str, &str); 21] = [
     ("std::fs", "files"),
     ("rustix::fs", "files"),
     ("rusqlite", "store"),
