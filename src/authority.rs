@@ -33,6 +33,7 @@ mod signing;
 pub mod target;
 pub mod trust;
 mod unlock;
+pub mod verdict;
 
 pub use error::AuthorityError;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};

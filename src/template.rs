@@ -131,8 +131,7 @@ impl Templates {
 
     /// All that makes a client's configuration what it is, but for the client's name: bytes to be compared by their digest.
     pub fn client_ingredients(&self, settings: &Settings) -> Result<Vec<u8>, TemplateError> {
-        let name = Name::parse("name").expect("four letters are a name");
-        let values = engine::values(&ClientConfig::new(settings, &name)?);
+        let values = engine::values(&ClientConfig::new(settings, &anyone())?);
         Ok([self.client.as_bytes(), settings.control_channel.to_string().as_bytes(), &values].concat())
     }
 
@@ -150,6 +149,11 @@ impl Templates {
         self.server(settings, true)?;
         self.server(settings, false).map(drop)
     }
+}
+
+/// A name that stands for all.
+fn anyone() -> Name {
+    Name::parse("name").expect("four letters are a name")
 }
 
 /// The file that overrides the client's template.

@@ -10,7 +10,8 @@ use crate::{
     authority::{
         after::Ran,
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
+        revoke::{Revocations, Revoked, RevokedCertificate},
+        verdict::{Subject, Verdict},
     },
     cli::{report::Report, session::Session, Exit, Failure},
     files,

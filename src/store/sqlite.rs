@@ -15,6 +15,7 @@ use crate::{
     store::{Access, Store, StoreError, View, Writing},
 };
 
+pub(super) mod migrate;
 mod read;
 mod write;
 
@@ -46,7 +47,7 @@ impl Sqlite {
             (result, _) => result,
         };
         let connection = opened.map_err(|error| opening_fault(dir, error))?;
-        check_format(&connection)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
 
@@ -170,17 +171,6 @@ fn escape_uri(path: &Path) -> String {
     path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
-fn check_format(connection: &Connection) -> Result<(), StoreError> {
-    let found: i64 = connection
-        .query_row("SELECT version FROM format", [], |row| row.get(0))
-        .map_err(|error| StoreError::Damaged(format!("it names no format ({error})")))?;
-    match found {
-        FORMAT => Ok(()),
-        _ if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
-        _ => Err(StoreError::Damaged(format!("format {found} never existed"))),
-    }
-}
-
 fn notices(dir: &Path) -> Vec<String> {
     match files::filesystem_kind(dir) {
         Ok(FilesystemKind::Local) | Err(_) => Vec::new(),
@@ -192,7 +182,7 @@ fn notices(dir: &Path) -> Vec<String> {
 }
 
 /// The schema in `schema.sql`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How long opening waits for someone who is closing.
 const PATIENCE: Duration = Duration::from_secs(30);

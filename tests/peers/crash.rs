@@ -83,9 +83,9 @@ fn renew_is_all_or_nothing() {
     };
     let line = "renew client1 client2 -o .";
     let before: Vec<_> = [&BEFORE[..], &["!rm client1.ovpn"]].concat();
-    stands(&Act { before: &before, line, mend: &[&once(line), "export client1 client2 --force"] });
+    stands(&Act { before: &before, line, mend: &[&once(line), "export client1 client2 --force", "crl publish"] });
     let line = "renew server";
-    stands(&Act { before: &BEFORE, line, mend: &[&once(line), "export server -o served --force"] });
+    stands(&Act { before: &BEFORE, line, mend: &[&once(line), "export server -o served --force", "crl publish"] });
 }
 
 #[test]
