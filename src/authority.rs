@@ -18,9 +18,11 @@ use crate::{
     world::World,
 };
 
+pub mod after;
 pub mod deliver;
 mod error;
 pub mod export;
+pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;

@@ -10,8 +10,10 @@ mod crl;
 mod environment;
 mod export;
 mod failure;
+mod forget;
 mod generate;
 mod init;
+mod install;
 mod issue;
 mod kick;
 mod list;
@@ -26,6 +28,7 @@ mod sessions;
 mod show;
 mod status;
 mod suspend;
+mod systemd;
 mod terminal;
 
 pub use failure::{Exit, Failure};
@@ -91,6 +94,7 @@ enum Command {
     Resume(suspend::Resume),
     Sessions(sessions::Arguments),
     Kick(kick::Arguments),
+    Forget(forget::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -135,6 +139,7 @@ impl Command {
             Self::Resume(_) => "resume",
             Self::Sessions(_) => "sessions",
             Self::Kick(_) => "kick",
+            Self::Forget(_) => "forget",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -155,6 +160,7 @@ impl Command {
             Self::Resume(arguments) => arguments.run(session),
             Self::Sessions(arguments) => arguments.run(session),
             Self::Kick(arguments) => arguments.run(session),
+            Self::Forget(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

@@ -7,6 +7,7 @@ use toml_edit::{Table, Value};
 
 use super::{
     client::{self, Client},
+    crl_file::CrlFile,
     reader::{self, Read, Reader, Section},
     remote::{Proto, PORT},
     servers,
@@ -30,6 +31,8 @@ pub struct Server {
     pub management: Option<Management>,
     /// The file with that interface's password, absolute: the server and we read it from different places.
     pub management_password_file: Option<PathBuf>,
+    /// Where it reads its CRL, relative to its directory.
+    pub crl_file: CrlFile,
     /// Directives added as they are.
     pub extra: Vec<String>,
     /// How long server certificates hold; as long as the CA when not set.
@@ -72,6 +75,7 @@ impl Default for Server {
             group: None,
             management: None,
             management_password_file: None,
+            crl_file: CrlFile::default(),
             extra: Vec::new(),
             days: None,
             template_without: Vec::new(),
@@ -99,6 +103,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         group: reader.one(&section, "group", &account).map(Read::into_value),
         management: reader.one(&section, "management", &reader::parsed).map(Read::into_value),
         management_password_file: password_file(reader, &section),
+        crl_file: reader.one(&section, "crl-file", &reader::parsed).map_or_else(CrlFile::default, Read::into_value),
         extra: client::extra(reader, &section, Role::Server),
         days: reader.one(&section, "days", &super::days).map(Read::into_value),
         template_without: without.into_iter().map(Read::into_value).collect(),
@@ -210,7 +215,7 @@ impl fmt::Display for Without {
 
 const PASSWORD_FILE: &str = "management-password-file";
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "port",
     "proto",
     "name-prefix",
@@ -218,6 +223,7 @@ const KEYS: [&str; 13] = [
     "group",
     "management",
     PASSWORD_FILE,
+    "crl-file",
     "extra",
     "days",
     "template-without",

@@ -6,10 +6,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod after;
 mod bundles;
 mod database;
 mod exits;
+mod forget;
 mod golden;
+mod install;
 mod json;
 mod keyholders;
 mod life;
@@ -24,6 +27,7 @@ mod rollback;
 mod scripts;
 mod settings;
 mod site;
+mod systemd;
 mod tampering;
 mod templates;
 mod terminal;

@@ -126,6 +126,25 @@ fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
     stands(&Act { before: &stale, line: "crl publish", mend: &["crl publish"] });
 }
 
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn forget_is_all_or_nothing() {
+    let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
+    let left: Vec<_> =
+        [&BEFORE[..1], &[keep, "issue client2 --note desk-4 --no-export"], &["revoke client1 client2"]].concat();
+    let line = "forget client1 client2 --yes";
+    stands(&Act { before: &left, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_install_over_an_older_crl_leaves_a_whole_one() {
+    let carried: Vec<_> =
+        [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
+    let line = "crl install served --ca served/ca.crt --crl newer.pem";
+    stands(&Act { before: &carried, line, mend: &[line] });
+}
+
 /// Tries every fault at every call of the act, each on a fresh copy of the same directory.
 fn stands(act: &Act) {
     let site = Site::new();

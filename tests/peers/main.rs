@@ -18,6 +18,7 @@ mod made;
 mod mount;
 mod network;
 mod openvpn;
+mod publishing;
 mod races;
 mod reference;
 mod revocation;
