@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod after;
+mod backup;
 mod crl;
 mod environment;
 mod export;
@@ -19,9 +20,12 @@ mod kick;
 mod list;
 mod log;
 mod outputs;
+mod plugins;
+mod progress;
 mod proof;
 mod renew;
 mod report;
+mod restore;
 mod revoke;
 mod session;
 mod sessions;
@@ -30,6 +34,7 @@ mod status;
 mod suspend;
 mod systemd;
 mod terminal;
+mod unlocker;
 
 pub use failure::{Exit, Failure};
 
@@ -72,7 +77,7 @@ pub struct Global {
     /// Read the vault's passphrase from the first line of FILE [also: $VPNPKI_PASSPHRASE_FILE, $VPNPKI_PASSPHRASE]
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<std::path::PathBuf>,
-    /// Open the vault with the age or SSH private key in FILE [also: $VPNPKI_IDENTITY]
+    /// Open the vault with the age, SSH or age plugin private key in FILE [also: $VPNPKI_IDENTITY]
     #[arg(long, global = true, value_name = "FILE")]
     identity: Option<std::path::PathBuf>,
     /// Wait so long for another vpnpki that is writing
@@ -100,6 +105,9 @@ enum Command {
     Status(status::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
+    Unlocker(unlocker::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -145,6 +153,9 @@ impl Command {
             Self::Status(_) => "status",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
+            Self::Unlocker(unlocker) => unlocker.name(),
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Generate(_) => "generate",
         }
     }
@@ -166,6 +177,9 @@ impl Command {
             Self::Status(_) => status::Arguments::run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
+            Self::Unlocker(arguments) => arguments.run(session),
+            Self::Backup(arguments) => arguments.run(session),
+            Self::Restore(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }
