@@ -186,10 +186,7 @@ pub fn seal_for(recipient: &str, parts: &[&[u8]]) -> Result<Vec<u8>, VaultError>
 impl VaultError {
     /// Whether another passphrase or identity may help: exit code 4.
     pub fn is_locked(&self) -> bool {
-        matches!(
-            self,
-            Self::WrongPassphrase | Self::NoMatchingIdentity | Self::LockedIdentity | Self::Plugin(_)
-        )
+        matches!(self, Self::WrongPassphrase | Self::NoMatchingIdentity | Self::LockedIdentity | Self::Plugin(_))
     }
 }
 

@@ -189,7 +189,9 @@ pub enum AuthorityError {
     #[error(transparent)]
     Backup(#[from] BackupFault),
     /// The vault was locked anew by another act while this one was under way.
-    #[error("what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done")]
+    #[error(
+        "what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done"
+    )]
     VaultChanged,
     /// No such unlocker.
     #[error("there is no unlocker `{0}`")]

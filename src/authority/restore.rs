@@ -84,11 +84,7 @@ pub struct Stranger {
 }
 
 /// Puts the authority of a backup in place.
-pub fn restore(
-    request: &RestoreRequest,
-    keyholder: &dyn Keyholder,
-    actor: Actor,
-) -> Result<Restored, AuthorityError> {
+pub fn restore(request: &RestoreRequest, keyholder: &dyn Keyholder, actor: Actor) -> Result<Restored, AuthorityError> {
     if !Nursery::is_leftover(&request.dir)? {
         check_vacant(&request.dir)?;
     }
@@ -130,7 +126,9 @@ pub fn restore(
     let left = nursery.commit()?;
     restored.changed = true;
     restored.warnings.extend(left.map(|why| {
-        format!("the authority stands, but what it was built in is left: {why}; `vpnpki restore --if-missing` removes it")
+        format!(
+            "the authority stands, but what it was built in is left: {why}; `vpnpki restore --if-missing` removes it"
+        )
     }));
     restored.published = match Authority::open(&request.dir, Access::Write, actor) {
         Ok(authority) => authority.publish_unless(request.no_publish, &publishing),

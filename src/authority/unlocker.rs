@@ -166,8 +166,7 @@ impl Authority {
         }
         unlocked.by = None;
         unlocked.refuse_mismatch(&*writing, rows.iter().cloned().map(Change::Unlocker).collect())?;
-        let mut removed =
-            Removed { changed: false, unlocker: Listed::of(&row), removed_file: None, left_file: None };
+        let mut removed = Removed { changed: false, unlocker: Listed::of(&row), removed_file: None, left_file: None };
         if dry_run {
             return Ok(removed);
         }

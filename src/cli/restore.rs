@@ -71,10 +71,9 @@ impl Arguments {
 /// No option of this command replaces a file.
 fn explained(error: crate::authority::AuthorityError) -> Failure {
     match &error {
-        crate::authority::AuthorityError::File(FileError::Exists { .. }) => Failure {
-            hints: vec!["move it away, or name another directory by `--pki DIR`".to_owned()],
-            ..error.into()
-        },
+        crate::authority::AuthorityError::File(FileError::Exists { .. }) => {
+            Failure { hints: vec!["move it away, or name another directory by `--pki DIR`".to_owned()], ..error.into() }
+        }
         _ => error.into(),
     }
 }

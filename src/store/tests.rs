@@ -51,7 +51,14 @@ fn foundations() -> Vec<Change> {
 
 fn unlocker(number: u32, label: &str) -> Unlocker {
     let recipient = Some("age1…".to_owned());
-    Unlocker { number, kind: "recipient".to_owned(), label: label.to_owned(), recipient, since: day(0), wrapped: vec![4] }
+    Unlocker {
+        number,
+        kind: "recipient".to_owned(),
+        label: label.to_owned(),
+        recipient,
+        since: day(0),
+        wrapped: vec![4],
+    }
 }
 
 /// What issuing records.

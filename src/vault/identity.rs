@@ -166,7 +166,9 @@ fn ssh_key(text: &str) -> Result<IdentityFile, IdentityError> {
     match ssh::Identity::from_buffer(text.as_bytes(), None).map_err(|_| IdentityError::Malformed)? {
         ssh::Identity::Encrypted(key) => Ok(IdentityFile { locked: Some(key), ..IdentityFile::default() }),
         ssh::Identity::Unsupported(key) => Err(unsupported(&key)),
-        key @ ssh::Identity::Unencrypted(_) => Ok(IdentityFile { keys: vec![Box::new(key)], ..IdentityFile::default() }),
+        key @ ssh::Identity::Unencrypted(_) => {
+            Ok(IdentityFile { keys: vec![Box::new(key)], ..IdentityFile::default() })
+        }
     }
 }
 

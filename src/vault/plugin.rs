@@ -45,10 +45,7 @@ impl Plugins {
         RecipientPluginV1::new(recipient.plugin(), std::slice::from_ref(recipient), &[], self.clone())
     }
 
-    pub(super) fn identity(
-        &self,
-        identity: &plugin::Identity,
-    ) -> Result<IdentityPluginV1<Self>, plugin::ResolveError> {
+    pub(super) fn identity(&self, identity: &plugin::Identity) -> Result<IdentityPluginV1<Self>, plugin::ResolveError> {
         IdentityPluginV1::new(identity.plugin(), std::slice::from_ref(identity), self.clone())
     }
 }

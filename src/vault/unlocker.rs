@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn an_empty_or_binary_passphrase_is_refused() {
-        let wrapped = |bytes: &[u8]| refusal(wrap(&vault(), &Unlocker::Passphrase(Secret::new(bytes.to_vec())), &nobody()));
+        let wrapped =
+            |bytes: &[u8]| refusal(wrap(&vault(), &Unlocker::Passphrase(Secret::new(bytes.to_vec())), &nobody()));
         assert!(matches!(wrapped(b""), VaultError::EmptyPassphrase));
         assert!(matches!(wrapped(b"\xff\xfe"), VaultError::PassphraseNotText));
     }

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backup;
 mod bundles;
 mod database;
 mod exits;
@@ -15,6 +16,7 @@ mod keyholders;
 mod modes;
 mod names;
 mod passphrases;
+mod plugins;
 mod redact;
 mod revocation;
 mod rollback;
@@ -24,3 +26,4 @@ mod site;
 mod tampering;
 mod templates;
 mod terminal;
+mod unlockers;

@@ -284,7 +284,8 @@ mod tests {
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "(\\{|\\}|\"|[a-z0-9:,]){0,60}") {
             prop_assert!(decode(&bytes).is_err());
             prop_assert!(decode(&[b"vpnpki-backup 1\n", &bytes[..]].concat()).is_err());
-            prop_assert!(decode(format!("vpnpki-backup 1\n{{{text}\n").as_bytes()).is_err());
+            let with_header = format!("vpnpki-backup 1\n{{{text}\n");
+            prop_assert!(decode(with_header.as_bytes()).is_err());
         }
     }
 }

@@ -99,12 +99,7 @@ struct Plan {
 }
 
 /// Keys are locked to again as they were recorded; a passphrase must be known, or its unlocker dropped on purpose.
-fn plan(
-    rows: &[Row],
-    old: &Unlocked,
-    request: &Rotation,
-    keyholder: &dyn Keyholder,
-) -> Result<Plan, AuthorityError> {
+fn plan(rows: &[Row], old: &Unlocked, request: &Rotation, keyholder: &dyn Keyholder) -> Result<Plan, AuthorityError> {
     for which in request.dropped.iter().chain(request.passphrases.iter().map(|(which, _)| which)) {
         which.find(rows)?;
     }
