@@ -23,7 +23,9 @@
 //! - [`vault`]: seals and unseals secrets as age files.
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
-//! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
+//! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
+//! - [`publish`]: the directories in which servers read their CRL, reached through `files`, and the program that the
+//!   settings name to be run after it.
 //! - [`world`]: clock and randomness.
 //!
 //! Rooms that bring the others together:
@@ -70,6 +72,7 @@ pub mod publish;
 pub mod render;
 pub mod secret;
 pub mod serial;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod template;

@@ -16,6 +16,8 @@ mod install;
 mod json;
 mod keyholders;
 mod life;
+mod live;
+mod management;
 mod modes;
 mod names;
 mod passphrases;
