@@ -7,6 +7,7 @@
 mod common;
 
 mod after;
+mod backup;
 mod bundles;
 mod database;
 mod exits;
@@ -21,6 +22,7 @@ mod management;
 mod modes;
 mod names;
 mod passphrases;
+mod plugins;
 mod redact;
 mod revocation;
 mod rollback;
@@ -31,3 +33,4 @@ mod systemd;
 mod tampering;
 mod templates;
 mod terminal;
+mod unlockers;
