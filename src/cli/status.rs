@@ -124,7 +124,8 @@ fn problems(
     server: &str,
 ) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
-    if targets.is_empty() && publishing.mode == PublishMode::Auto {
+    // a program that runs after publishing may carry it to all of them
+    if targets.is_empty() && publishing.mode == PublishMode::Auto && publishing.after.is_none() {
         problems.push(format!(
             "no server knows the CRL: `vpnpki export {server} --publish -o DIR` or `vpnpki crl publish --add DIR`"
         ));
