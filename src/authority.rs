@@ -18,13 +18,17 @@ use crate::{
     world::World,
 };
 
+pub mod after;
 pub mod backup;
 pub mod deliver;
 mod error;
 pub mod export;
+pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;
+pub mod live;
+pub mod proof;
 pub mod publishing;
 pub mod renew;
 pub mod restore;
@@ -34,6 +38,7 @@ pub mod target;
 pub mod trust;
 mod unlock;
 pub mod unlocker;
+pub mod verdict;
 
 pub use error::AuthorityError;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};

@@ -5,27 +5,34 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod after;
 mod backup;
 mod crl;
 mod environment;
 mod export;
 mod failure;
+mod forget;
 mod generate;
 mod init;
+mod install;
 mod issue;
+mod kick;
 mod list;
 mod log;
 mod outputs;
 mod plugins;
 mod progress;
+mod proof;
 mod renew;
 mod report;
 mod restore;
 mod revoke;
 mod session;
+mod sessions;
 mod show;
 mod status;
 mod suspend;
+mod systemd;
 mod terminal;
 mod unlocker;
 
@@ -90,6 +97,9 @@ enum Command {
     Revoke(revoke::Arguments),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
+    Forget(forget::Arguments),
+    Sessions(sessions::Arguments),
+    Kick(kick::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -135,6 +145,9 @@ impl Command {
             Self::Revoke(_) => "revoke",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::Forget(_) => "forget",
+            Self::Sessions(_) => "sessions",
+            Self::Kick(_) => "kick",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -156,6 +169,9 @@ impl Command {
             Self::Revoke(arguments) => arguments.run(session),
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
+            Self::Forget(arguments) => arguments.run(session),
+            Self::Sessions(arguments) => arguments.run(session),
+            Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(_) => status::Arguments::run(session),

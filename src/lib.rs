@@ -16,17 +16,20 @@
 //! - [`settings`]: `vpnpki.toml`, every fault with its line.
 //! - [`template`]: the configurations' templates, built in or a user's own.
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
+//! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
 //!
 //! Rooms with an effect each:
 //! - [`vault`]: seals and unseals secrets as age files.
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
+//! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
 //! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
 //! - [`world`]: clock and randomness.
 //!
 //! Rooms that bring the others together:
 //! - [`authority`]: the acts that end in a commit, one file each.
+//! - [`install`]: a CRL that was carried to a host without the authority.
 //! - [`cli`]: arguments, prompts, reports and exit codes, one file for each command.
 //!
 //! # The life of `vpnpki issue laptop-7`
@@ -59,13 +62,16 @@ pub mod authority;
 pub mod bundle;
 pub mod cli;
 pub mod files;
+pub mod install;
 pub mod inventory;
 pub mod name;
 pub mod openvpn;
 pub mod pki;
 pub mod publish;
+pub mod render;
 pub mod secret;
 pub mod serial;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod template;

@@ -2,6 +2,7 @@
 //! Knows no file: text comes in, values or faults go out; after `init` nothing here or elsewhere writes the file.
 
 mod client;
+mod crl_file;
 mod fault;
 mod file_name;
 mod initial;
@@ -11,10 +12,12 @@ mod publishing;
 mod reader;
 mod remote;
 mod server;
+mod servers;
 
 use std::{fmt, str::FromStr};
 
 pub use client::Client;
+pub use crl_file::CrlFile;
 pub use fault::{Fault, Faults};
 pub use file_name::FileName;
 pub use initial::{initial_text, Initial};
@@ -22,6 +25,7 @@ pub use network::Network;
 pub use publishing::{load_publishing, Publish, PublishMode, Publishing};
 pub use remote::{Proto, Remote, RemoteError};
 pub use server::{Management, Server, Without};
+pub use servers::ManagedServer;
 
 use reader::{Read, Reader};
 use toml_edit::Table;
@@ -51,6 +55,8 @@ pub struct Settings {
     pub control_channel: ControlChannel,
     /// `[publish]` or `[[publish]]`
     pub publish: Publish,
+    /// `[[servers]]`
+    pub servers: Vec<ManagedServer>,
     /// What is allowed but may surprise, one sentence each.
     pub notes: Vec<String>,
 }
@@ -135,6 +141,7 @@ fn small_sections(reader: &mut Reader, root: &Table) -> Settings {
             .one(&channel, "mode", &reader::parsed)
             .map_or_else(ControlChannel::default, Read::into_value),
         publish: publishing::read(reader, root),
+        servers: servers::read(reader, root),
         notes: Vec::new(),
     }
 }
@@ -192,7 +199,8 @@ impl fmt::Display for ControlChannel {
     }
 }
 
-const SECTIONS: [&str; 9] = ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish"];
+const SECTIONS: [&str; 10] =
+    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "servers"];
 
 /// Ten years.
 pub const CA_DAYS: u32 = 3650;

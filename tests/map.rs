@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -20,6 +20,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("world", &[]),
     ("files", &[]),
     ("publish", &["files"]),
+    ("sessions", &["settings"]),
     ("store", &["files", "inventory"]),
     (
         "authority",
@@ -30,6 +31,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "openvpn",
             "pki",
             "publish",
+            "sessions",
             "settings",
             "store",
             "template",
@@ -37,14 +39,33 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "world",
         ],
     ),
-    ("cli", &["authority", "bundle", "files", "inventory", "openvpn", "pki", "settings", "store", "vault", "world"]),
+    ("install", &["files", "pki", "publish"]),
+    ("render", &["template"]),
+    (
+        "cli",
+        &[
+            "authority",
+            "bundle",
+            "files",
+            "install",
+            "inventory",
+            "openvpn",
+            "pki",
+            "render",
+            "sessions",
+            "settings",
+            "store",
+            "vault",
+            "world",
+        ],
+    ),
 ];
 
 /// What every room may use; among themselves they use each other only.
 const WORDS: [&str; 5] = ["name", "secret", "serial", "time", "validity"];
 
 /// Words that name an effect, and the only room that may say them. `std::env` also covers the arguments.
-const EFFECTS: [(&str, &str); 16] = [
+const EFFECTS: [(&str, &str); 21] = [
     ("std::fs", "files"),
     ("rustix::fs", "files"),
     ("rusqlite", "store"),
@@ -59,8 +80,13 @@ const EFFECTS: [(&str, &str); 16] = [
     ("io::stdin()", "cli"),
     ("println!", "nobody: it panics when nobody reads"),
     ("print!", "nobody: it panics when nobody reads"),
-    ("std::process::Command", "nobody: no other program is run"),
+    ("UnixStream", "sessions"),
+    ("rustix::net", "sessions"),
     ("std::net::Tcp", "nobody: no network is used"),
+    ("std::net::Tcp", "sessions"),
+    ("std::net::Udp", "nobody: no other network is used"),
+    ("std::process::Command", "nobody: no other program is run"),
+    ("std::process::Command", "publish"),
 ];
 
 #[test]

@@ -11,6 +11,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+#[path = "cli/management.rs"]
+#[expect(dead_code, reason = "an example needs a server that answers, not one that misbehaves")]
+mod management;
+
 use clap::CommandFactory;
 use vpnpki::{settings, time::Time};
 
@@ -170,7 +174,15 @@ impl Place {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let vpn = root.path().join("vpn");
-        for dir in ["vpn", "bin", "etc/openvpn", "etc/bash_completion.d", "usr/local/share/man/man1", ".ssh"] {
+        for dir in [
+            "vpn",
+            "bin",
+            "etc/openvpn",
+            "etc/bash_completion.d",
+            "etc/systemd/system",
+            "usr/local/share/man/man1",
+            ".ssh",
+        ] {
             fs::create_dir_all(root.path().join(dir)).expect("a directory of the machine");
         }
         let place = Self { root, vpn };
@@ -190,18 +202,36 @@ impl Place {
         fs::create_dir(place.vpn.join("bundles")).expect("a directory for bundles");
         let mut words = example.split_whitespace().skip(1);
         let clients = match words.next() {
-            Some("init" | "generate") => return place,
+            Some("init") => return place,
+            Some("generate") if !example.contains("systemd") => return place,
             Some("issue") => "ben-2",
             _ => "client1 laptop-7",
         };
         let init = format!("vpnpki init --remote vpn.example.com --issue {clients} --no-passphrase --no-export");
         let server = "vpnpki export server --publish -o /etc/openvpn/server";
-        let prepare = if example.contains("export server") { vec![init.as_str()] } else { vec![init.as_str(), server] };
+        let carried = "vpnpki crl publish -o crl.pem";
+        let prepare =
+            if example.contains("export server") { vec![init.as_str()] } else { vec![init.as_str(), server, carried] };
         for command in prepare {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
         }
+        if example.contains("--kick") || ["kick", "sessions"].iter().any(|word| example.split(' ').nth(1) == Some(word))
+        {
+            place.serve();
+        }
         place
+    }
+
+    /// A running server whose management interface the settings name.
+    fn serve(&self) {
+        let socket = self.root.path().join("management.sock");
+        management::Fake::new(&["laptop-7"]).on_socket(&socket);
+        let settings = self.vpn.join("pki/vpnpki.toml");
+        let text = fs::read_to_string(&settings).expect("settings");
+        let line = format!("\nmanagement = \"{} unix\"", socket.display());
+        let at = text.find("\n#management = ").expect("the example in the settings");
+        fs::write(&settings, [&text[..at], &line, &text[at..]].concat()).expect("settings written");
     }
 
     /// An example's `serial:HEX` becomes that of a certificate that is there.
@@ -218,7 +248,7 @@ impl Place {
         let root = self.root.path().canonicalize().expect("a path without links");
         let root = root.to_str().expect("a path that is text");
         let mut typed = command.to_owned();
-        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/usr/local/share/man"] {
+        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/etc/systemd", "/usr/local/share/man"] {
             typed = typed.replace(absolute, &format!("{root}{absolute}"));
         }
         let path = format!("{root}/bin:{}", std::env::var("PATH").expect("a path"));

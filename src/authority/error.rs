@@ -5,7 +5,7 @@ use crate::{
     authority::{backup::BackupFault, KeyholderError},
     bundle::BundleError,
     files::{DirectoryFault, FileError},
-    inventory::Role,
+    inventory::{Role, Status},
     name::Name,
     pki::{CertificateError, CrlError, KeyError, SignError},
     publish::PublishError,
@@ -171,6 +171,16 @@ pub enum AuthorityError {
     /// A bundle of someone who is suspended.
     #[error("cannot export `{0}`: its certificate is suspended")]
     Suspended(Name),
+    /// Whoever has access, or may get it back, needs the key.
+    #[error("cannot forget `{name}`: serial:{serial} is {what}, and nothing was dropped")]
+    HasAccess {
+        /// Whose.
+        name: Name,
+        /// The certificate.
+        serial: Serial,
+        /// What it is.
+        what: Status,
+    },
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),
@@ -188,6 +198,9 @@ pub enum AuthorityError {
     /// A file is no backup that can be used.
     #[error(transparent)]
     Backup(#[from] BackupFault),
+    /// A target that is there and cannot be read, while a store is put back.
+    #[error("nothing was restored: {0}, so perhaps it refuses somebody whom the backup does not know")]
+    UnreadTarget(String),
     /// The vault was locked anew by another act while this one was under way.
     #[error(
         "what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done"

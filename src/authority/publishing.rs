@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    authority::{target::server_name, Authority, AuthorityError},
+    authority::{after::Ran, target::server_name, Authority, AuthorityError},
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
-    publish::{self, ServerDirectory, Unreadable},
+    publish::{self, PublishError, ServerDirectory, Unreadable},
     settings::Publishing,
     store::View,
     time::Time,
@@ -28,6 +28,9 @@ pub struct Published {
     /// Why nothing could be published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The program that ran after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Ran>,
     /// Set when nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
@@ -90,7 +93,7 @@ impl Published {
 
     /// Whether no server is known at all.
     pub fn nobody(&self) -> bool {
-        self.skipped.is_none() && self.problem.is_none() && self.targets.is_empty()
+        self.skipped.is_none() && self.problem.is_none() && self.after.is_none() && self.targets.is_empty()
     }
 }
 
@@ -133,7 +136,7 @@ pub(super) struct NewerCrl {
 
 impl Authority {
     /// Puts the store's newest CRL into every target.
-    pub fn publish(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
+    pub(super) fn put_everywhere(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
         let _lock = files::lock(self.dir(), self.patience())?;
         let view = self.view()?;
         let dirs = self.target_dirs(&*view, publishing)?;
@@ -163,19 +166,43 @@ impl Authority {
 
     /// CRLs in targets that our CA signed with a higher number than the store knows.
     pub(super) fn newer_crls(&self, view: &dyn View, publishing: &Publishing) -> Result<Vec<NewerCrl>, AuthorityError> {
+        Ok(self.look_for_newer(view, publishing)?.0)
+    }
+
+    /// The same, and why a target that is there could not be read.
+    pub(super) fn look_for_newer(
+        &self,
+        view: &dyn View,
+        publishing: &Publishing,
+    ) -> Result<(Vec<NewerCrl>, Vec<String>), AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
         let known = highest_number(view, facts.number)?;
-        let mut found = Vec::new();
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
         for dir in self.target_dirs(view, publishing)? {
-            let server = publish::inspect(&dir, issuer.der());
-            for file in server.iter().flat_map(ServerDirectory::crls) {
-                let there = publish::current(file).ok().flatten();
-                let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
-                found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
+            let mut missed = |error: PublishError| {
+                unread.push(format!("the CRL in `{}` could not be read ({error})", files::shown(&dir)));
+            };
+            let server = match publish::inspect(&dir, issuer.der()) {
+                Ok(server) => server,
+                Err(error @ PublishError::File(_)) => {
+                    missed(error);
+                    continue;
+                }
+                // not there, or not ours: told when a CRL is published
+                Err(_) => continue,
+            };
+            for file in server.crls() {
+                match publish::current(file) {
+                    Ok(there) => {
+                        let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
+                        found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
+                    }
+                    Err(error) => missed(error),
+                }
             }
         }
-        Ok(found)
+        Ok((found, unread))
     }
 
     /// The directories the user named, here or in the settings.

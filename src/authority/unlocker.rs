@@ -46,7 +46,7 @@ pub struct Listed {
     /// What people call it.
     pub label: String,
     /// Since when.
-    pub since: Time,
+    pub since: Option<Time>,
     /// The public key; none for a passphrase.
     pub recipient: Option<String>,
 }
@@ -202,7 +202,7 @@ pub(super) fn row(rows: &[Row], unlocker: &Unlocker, label: String, since: Time,
     let free = (2..=rows.len() + 1).map(|place| format!("{label} {place}")).find(|label| !taken(label));
     let label = if taken(&label) { free.unwrap_or(label) } else { label };
     let recipient = unlocker.recipient().map(ToString::to_string);
-    Row { number, kind: unlocker.kind().to_owned(), label, recipient, since, wrapped }
+    Row { number, kind: unlocker.kind().to_owned(), label, recipient, since: Some(since), wrapped }
 }
 
 /// What an unlocker is called when nobody says.

@@ -126,7 +126,8 @@ fn list(session: &Session) -> Result<Exit, Failure> {
 }
 
 fn line(row: &Listed) -> String {
-    format!("{:>3}  {:<10}  {}  {}\n", row.number, row.kind, row.since.date(), row.label)
+    let since = row.since.map_or_else(|| "-".to_owned(), |since| since.date());
+    format!("{:>3}  {:<10}  {since:<10}  {}\n", row.number, row.kind, row.label)
 }
 
 impl Add {

@@ -9,7 +9,7 @@ use super::{
     directive::{quote, LineError},
     TRAN_WINDOW,
 };
-use crate::settings::{Management, Settings};
+use crate::settings::{Management, Server, Settings};
 
 /// The holes of `templates/server.conf`. Every text is one or more words, quoted where needed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -21,6 +21,7 @@ pub struct ServerConfig {
     netmask: String,
     dh: &'static str,
     control_channel: String,
+    crl_file: String,
     reneg_sec: Option<u32>,
     hand_window: Option<u32>,
     tran_window: u32,
@@ -53,6 +54,7 @@ impl ServerConfig {
             netmask: pool.netmask,
             dh: if has_dh { "dh.pem" } else { "none" },
             control_channel: control_channel(settings.control_channel, Some(0)),
+            crl_file: server.crl_file.to_string(),
             reneg_sec: server.reneg_sec,
             hand_window: server.hand_window,
             tran_window: server.tran_window.unwrap_or(TRAN_WINDOW),
@@ -62,7 +64,7 @@ impl ServerConfig {
             tun_mtu: settings.client.tun_mtu,
             user: server.user.clone(),
             group: server.group.clone(),
-            management: server.management.as_ref().map(Management::to_string),
+            management: server.management.as_ref().map(|at| management(at, server)).transpose()?,
             extra: server.extra.clone(),
         })
     }
@@ -71,6 +73,15 @@ impl ServerConfig {
 impl Route {
     fn of(network: Ipv4Net) -> Self {
         Self { network: network.network().to_string(), netmask: network.netmask().to_string() }
+    }
+}
+
+/// The directive's parameters (`options.c`): where, and the file whose first line is the password. The server makes a
+/// socket that everybody may use (`socket.c`, `socket_bind_unix`), so its directory or a password keeps others out.
+fn management(at: &Management, server: &Server) -> Result<String, LineError> {
+    match &server.management_password_file {
+        Some(file) => Ok(format!("{at} {}", quote(&file.display().to_string())?)),
+        None => Ok(at.to_string()),
     }
 }
 

@@ -1,13 +1,19 @@
-//! What revoking needs of the settings: where the CRL goes, how long it holds, and who must be able to read it.
+//! What revoking needs of the settings: where the CRL goes, how long it holds, who must be able to read it, and where
+//! live sessions are ended.
 //! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use toml_edit::{Table, Value};
 
 use super::{
     fault::Fault,
     reader::{self, Read, Reader, Section},
+    servers::{self, ManagedServer},
     Settings,
 };
 
@@ -18,6 +24,8 @@ pub struct Publish {
     pub mode: PublishMode,
     /// Servers' directories, absolute or relative to the PKI directory.
     pub dirs: Vec<PathBuf>,
+    /// The program that is run after publishing, by its absolute path, and its arguments.
+    pub after: Option<Vec<String>>,
 }
 
 /// Whether revoking publishes.
@@ -37,6 +45,8 @@ pub struct Publishing {
     pub mode: PublishMode,
     /// Servers' directories, absolute or relative to the PKI directory.
     pub dirs: Vec<PathBuf>,
+    /// The program that is run after publishing, by its absolute path, and its arguments.
+    pub after: Option<Vec<String>>,
     /// How long a CRL holds; as long as the CA when not set.
     pub crl_days: Option<u32>,
     /// Who must be able to read the CRL, when the server drops its privileges.
@@ -47,6 +57,10 @@ pub struct Publishing {
     pub reneg_sec: Option<u32>,
     /// Seconds for which an old key lives on, where set.
     pub tran_window: Option<u32>,
+    /// Servers whose live sessions can be seen and ended.
+    pub servers: Vec<ManagedServer>,
+    /// Whether a server's management interface could not be read: one may be missing.
+    pub servers_faulty: bool,
     /// Whether something about publishing or the CRL itself could not be read: a target may be missing.
     pub faulty: bool,
 }
@@ -54,15 +68,18 @@ pub struct Publishing {
 impl Publishing {
     /// What settings without a fault say.
     pub fn of(settings: &Settings) -> Self {
-        let Settings { publish, server, crl_days, .. } = settings;
+        let Settings { publish, server, servers, crl_days, .. } = settings;
         Self {
             mode: publish.mode,
             dirs: publish.dirs.clone(),
+            after: publish.after.clone(),
             crl_days: *crl_days,
             user: server.user.clone(),
             group: server.group.clone(),
             reneg_sec: server.reneg_sec,
             tran_window: server.tran_window,
+            servers: servers::of(servers, server),
+            servers_faulty: false,
             faulty: false,
         }
     }
@@ -85,14 +102,38 @@ pub fn load_publishing(text: &str, file: &str) -> (Publishing, Vec<String>) {
 pub fn read(reader: &mut Reader, root: &Table) -> Publish {
     if let Some(tables) = reader.tables(root, "publish", &["dir"]) {
         let dirs = tables.iter().filter_map(|table| dir(reader, table)).collect();
-        return Publish { mode: PublishMode::Auto, dirs };
+        return Publish { mode: PublishMode::Auto, dirs, after: None };
     }
-    let section = reader.section(root, "publish", &["mode", "dirs"]);
+    let section = reader.section(root, "publish", &["mode", "dirs", "after"]);
     let dirs = reader.many(&section, "dirs", &directory).unwrap_or_default();
     Publish {
         mode: reader.one(&section, "mode", &reader::parsed).map_or_else(PublishMode::default, Read::into_value),
         dirs: dirs.into_iter().map(Read::into_value).collect(),
+        after: after(reader, &section),
     }
+}
+
+/// All of the words or none: a program with an argument missing does something else.
+fn after(reader: &mut Reader, section: &Section) -> Option<Vec<String>> {
+    let words = reader.many(section, "after", &word)?;
+    if reader.has_fault(section, "after") {
+        return None;
+    }
+    let words: Vec<String> = words.into_iter().map(Read::into_value).collect();
+    if words.first().is_some_and(|program| Path::new(program).is_absolute()) {
+        return Some(words);
+    }
+    let line = reader.line(section, "after");
+    reader.fault(section, "after", line, "must begin with a program's absolute path: `[\"/usr/local/sbin/push-crl\"]`");
+    None
+}
+
+fn word(value: &Value) -> Result<String, String> {
+    let text = reader::text(value)?;
+    if text.contains('\0') {
+        return Err("must not hold the character NUL, which ends a word".to_owned());
+    }
+    Ok(text)
 }
 
 fn dir(reader: &mut Reader, table: &Section) -> Option<PathBuf> {
@@ -116,7 +157,12 @@ fn directory(value: &Value) -> Result<PathBuf, String> {
 
 fn lenient(text: &str, root: &Table) -> (Publishing, Vec<Fault>) {
     let (settings, faults) = super::read(text, root);
-    (Publishing { faulty: faults.iter().any(about_publishing), ..Publishing::of(&settings) }, faults)
+    let read = Publishing {
+        faulty: faults.iter().any(about_publishing),
+        servers_faulty: faults.iter().any(about_servers),
+        ..Publishing::of(&settings)
+    };
+    (read, faults)
 }
 
 fn about_publishing(fault: &Fault) -> bool {
@@ -125,11 +171,17 @@ fn about_publishing(fault: &Fault) -> bool {
     section.starts_with("publi") || section == "crl"
 }
 
+/// Also of a section that is spelled almost like ours, or has one bracket too many.
+fn about_servers(fault: &Fault) -> bool {
+    let (section, key) = fault.field.split_once('.').unwrap_or((&fault.field, ""));
+    section.starts_with("serv") && (section != "server" || key.is_empty() || key.starts_with("manag"))
+}
+
 /// Reads each section for itself where the whole cannot be read, so that a typing error in one leaves the others.
 fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
     let mut publishing = Publishing::default();
     let mut faults = vec![fault];
-    for name in ["publish", "crl", "server"] {
+    for name in ["publish", "crl", "server", "servers"] {
         let piece = only(text, name);
         match reader::document(&piece) {
             Ok(document) => {
@@ -137,25 +189,41 @@ fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
                 faults.extend(found.into_iter().filter(|fault| fault.field.starts_with(name)));
                 publishing.take(name, read);
             }
-            Err(_) => publishing.faulty |= name != "server",
+            Err(_) => publishing.miss(name),
         }
     }
     // what stands before the first header may name publishing, too, and cannot be told apart
-    publishing.faulty |= reader::document(&only(text, "")).is_err();
+    let headless = reader::document(&only(text, "")).is_err();
+    publishing.faulty |= headless;
+    publishing.servers_faulty |= headless;
     (publishing, faults)
 }
 
 impl Publishing {
     fn take(&mut self, section: &str, read: Self) {
         match section {
-            "publish" => (self.mode, self.dirs) = (read.mode, read.dirs),
+            "publish" => (self.mode, self.dirs, self.after) = (read.mode, read.dirs, read.after),
             "crl" => self.crl_days = read.crl_days,
+            // comes last, and replaces the one of `[server]`
+            "servers" if read.servers.is_empty() => {}
+            "servers" => self.servers = read.servers,
             _ => {
                 (self.user, self.group) = (read.user, read.group);
                 (self.reneg_sec, self.tran_window) = (read.reneg_sec, read.tran_window);
+                self.servers = read.servers;
             }
         }
-        self.faulty |= section != "server" && read.faulty;
+        self.faulty |= matches!(section, "publish" | "crl") && read.faulty;
+        self.servers_faulty |= section.starts_with("server") && read.servers_faulty;
+    }
+
+    /// A section that cannot be read at all.
+    fn miss(&mut self, section: &str) {
+        if section.starts_with("server") {
+            self.servers_faulty = true;
+        } else {
+            self.faulty = true;
+        }
     }
 }
 
@@ -267,9 +335,77 @@ mod tests {
         assert_eq!((read.dirs.len(), read.crl_days, read.faulty), (0, Some(9), true));
     }
 
+    #[test]
+    fn what_runs_after_publishing_is_read_whole_or_not_at_all() {
+        let after = |text: &str| publishing(&format!("[client]\nremotes = [\"vpn.example.com\"]\n[publish]\n{text}"));
+        let (read, warnings) = after("after = [\"/bin/push\", \"vpn 2\", \"\"]");
+        assert_eq!((read.after, read.faulty), (Some(["/bin/push", "vpn 2", ""].map(str::to_owned).to_vec()), false));
+        assert!(warnings.is_empty());
+        for text in [
+            "after = [\"push\"]",
+            "after = []",
+            "after = [\"/bin/push\", 1]",
+            "after = \"/bin/push\"",
+            "after = [\"/bin/a\\u0000\"]",
+        ] {
+            let (read, warnings) = after(text);
+            assert_eq!((read.after, read.faulty, warnings.len()), (None, true, 1), "{text}: {warnings:?}");
+            assert!(warnings[0].starts_with("vpnpki.toml:4: publish.after: must "), "{warnings:?}");
+        }
+        // also out of a file that is broken elsewhere
+        let (read, _) = publishing("[publish]\nafter = [\"/bin/push\"]\n[client]\nremotes = [\n");
+        assert_eq!((read.after.map(|words| words.len()), read.faulty), (Some(1), false));
+    }
+
+    fn servers(publishing: &Publishing) -> Vec<String> {
+        let shown = |server: &ManagedServer| {
+            let name = server.name.as_ref().map_or("-", crate::name::Name::as_str);
+            let file = server.password_file.as_ref().map_or_else(String::new, |file| format!(" {}", file.display()));
+            format!("{name} {}{file}", server.management)
+        };
+        publishing.servers.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn servers_come_in_place_of_the_one_server() {
+        let own = "[client]\nremotes = [\"vpn.example.com\"]\n[server]\nmanagement = \"/a unix\"\nmanagement-password-file = \"/w\"\n";
+        let (read, warnings) = publishing(own);
+        assert_eq!((servers(&read), read.servers_faulty, warnings.len()), (vec!["- /a unix /w".to_owned()], false, 0));
+        let entry = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        let other = entry.replace("/b unix", "127.0.0.1 7505") + "management-password-file = \"w\"\n";
+        let (read, warnings) = publishing(&format!("{own}{entry}{other}"));
+        assert_eq!(servers(&read), ["server /b unix", "server 127.0.0.1 7505 w"]);
+        assert_eq!((read.faulty, read.servers_faulty, warnings.len()), (false, false, 0));
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_is_marked_and_the_others_stay() {
+        let good = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        for text in [
+            format!("[[servers]]\nname = \"server2\"\n{good}"),
+            format!(
+                "[[servers]]\nname = \"server2\"\nmanagement = \"/a unix\"\nmanagement-password-file = \"\"\n{good}"
+            ),
+            format!("[[server]]\nmanagement = \"/a unix\"\n{good}"),
+            format!("[server]\nmanagment = \"/a unix\"\n{good}"),
+            format!("[vpn]\nname = \"x\n[server]\nmanagement = \"a\"\n{good}"),
+        ] {
+            let (read, warnings) = publishing(&text);
+            assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], true), "{text}");
+            assert!(!read.faulty && !warnings.is_empty(), "{text}: {warnings:?}");
+        }
+        let (read, _) = publishing(&format!("[vpn]\nname = \"x\n{good}"));
+        assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], false));
+        let (read, _) = publishing(&good.replace("\"server\"", "\"server"));
+        assert_eq!((servers(&read).len(), read.servers_faulty), (0, true));
+        // what is wrong with a port says nothing about where sessions are ended
+        let (read, _) = publishing(&format!("[server]\nport = 0\n{good}"));
+        assert!(!read.servers_faulty);
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
+        fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode|after) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
             let _ = (publishing(&text), publishing(&lines));
         }
     }

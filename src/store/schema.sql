@@ -1,4 +1,4 @@
--- The store of one authority, format 1. Every statement of SQL that makes a table is here; every column says what it holds.
+-- The store of one authority, format 2. Every statement of SQL that makes a table is here; every column says what it holds.
 -- Times are whole seconds of UTC since 1970. Serials are unsigned, big-endian, without leading zeros.
 -- `entry` is in every table the seq of the ledger entry that last changed the row.
 
@@ -38,12 +38,14 @@ CREATE TABLE secret (
 CREATE TABLE unlocker (
     number    INTEGER PRIMARY KEY,      -- counted from 1
     kind      TEXT NOT NULL,            -- `passphrase`, `recipient`, `key-file`
-    label     TEXT NOT NULL UNIQUE,     -- what people call it
+    label     TEXT NOT NULL,            -- what people call it
     recipient TEXT,                     -- the public key (age, SSH, plugin); NULL for a passphrase
-    since     INTEGER NOT NULL,         -- when it was added
+    since     INTEGER,                  -- when it was added; NULL where format 1 did not record it
     wrapped   BLOB NOT NULL,            -- the vault as an age file for this unlocker
     entry     INTEGER NOT NULL
 ) STRICT;
+
+CREATE UNIQUE INDEX unlocker_label ON unlocker (label);
 
 CREATE TABLE peer (
     id      INTEGER PRIMARY KEY,        -- of the row; said nowhere outside of the database

@@ -15,6 +15,7 @@ use crate::{
     store::{Access, Store, StoreError, View, Writing},
 };
 
+pub(super) mod migrate;
 mod read;
 mod write;
 
@@ -46,7 +47,7 @@ impl Sqlite {
             (result, _) => result,
         };
         let connection = opened.map_err(|error| opening_fault(dir, error))?;
-        check_format(&connection)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
 
@@ -66,9 +67,9 @@ impl Sqlite {
     /// An image in memory, as a backup holds it; nothing of it is written.
     pub(super) fn in_memory(image: &[u8]) -> Result<Self, StoreError> {
         let mut connection = Connection::open_in_memory().map_err(fault)?;
-        connection.deserialize_read_exact("main", image, image.len(), true).map_err(fault)?;
+        connection.deserialize_read_exact("main", image, image.len(), false).map_err(fault)?;
         prepare(&connection).map_err(fault)?;
-        check_format(&connection)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: Vec::new() })
     }
 
@@ -77,7 +78,7 @@ impl Sqlite {
         files::stage(&file(dir), image, Visibility::Private, Overwrite::Refuse, None)?.release()?;
         let connection = connect(&file(dir), OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
         connection.pragma_update(None, "journal_mode", journal_mode(dir)?).map_err(fault)?;
-        check_format(&connection)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
 
@@ -167,7 +168,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions;
-    // secure_delete: what an unlocker that was removed could open does not lie on in a free page
+    // secure_delete: a key that was dropped, or a vault whose unlocker was, is overwritten, not left in a free page
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
          PRAGMA secure_delete = ON;",
@@ -200,17 +201,6 @@ fn escape_uri(path: &Path) -> String {
     path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
-fn check_format(connection: &Connection) -> Result<(), StoreError> {
-    let found: i64 = connection
-        .query_row("SELECT version FROM format", [], |row| row.get(0))
-        .map_err(|error| StoreError::Damaged(format!("it names no format ({error})")))?;
-    match found {
-        FORMAT => Ok(()),
-        _ if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
-        _ => Err(StoreError::Damaged(format!("format {found} never existed"))),
-    }
-}
-
 fn notices(dir: &Path) -> Vec<String> {
     match files::filesystem_kind(dir) {
         Ok(FilesystemKind::Local) | Err(_) => Vec::new(),
@@ -222,7 +212,7 @@ fn notices(dir: &Path) -> Vec<String> {
 }
 
 /// The schema in `schema.sql`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// Where a database file says whether it is in WAL mode (sqlite.org/fileformat2.html, 1.3).
 const READ_AND_WRITE_VERSION: std::ops::Range<usize> = 18..20;

@@ -6,13 +6,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod after;
 mod backup;
 mod bundles;
 mod database;
 mod exits;
+mod forget;
 mod golden;
+mod install;
 mod json;
 mod keyholders;
+mod life;
+mod live;
+mod management;
 mod modes;
 mod names;
 mod passphrases;
@@ -23,6 +29,7 @@ mod rollback;
 mod scripts;
 mod settings;
 mod site;
+mod systemd;
 mod tampering;
 mod templates;
 mod terminal;

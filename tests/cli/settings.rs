@@ -20,7 +20,7 @@ fn certificate(profile: &str) -> &str {
 fn a_typing_error_in_a_route_refuses_issue_and_not_revoke() {
     let site = Site::published("--issue client1 client2");
     site.set("routes", "routes = [\"172.16.0.1/16\"]");
-    let place = "vpnpki.toml:50: network.routes: `172.16.0.1/16` is no network address";
+    let place = "vpnpki.toml:55: network.routes: `172.16.0.1/16` is no network address";
     for line in ["issue client3", "export client1 --force", "export --all --force", "export server --force"] {
         site.refuses(line, 1, place);
     }
@@ -121,7 +121,12 @@ fn changed_settings_make_new_bundles_without_issuing() {
     ] {
         assert!(server.lines().any(|found| found == line), "`{line}` is missing\n{server}");
     }
-    assert_eq!((site.run("list --history --json").stdout, site.run("log").stdout), (list, log), "something was issued");
+    assert_eq!(site.run("list --history --json").stdout, list, "something was issued");
+    let longer = site.run("log").stdout;
+    let new: Vec<&str> = longer.strip_prefix(&log).expect("the entries of before").lines().collect();
+    assert!(matches!(new[..], [one] if one.contains("export: 3 bundles made with new settings")), "{new:?}");
+    site.run("export --all --force").succeeds();
+    assert_eq!(site.run("log").stdout, longer, "bundles with the same settings are nothing new");
 }
 
 #[test]

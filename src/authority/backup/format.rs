@@ -45,7 +45,7 @@ pub(super) struct Locked {
     kind: String,
     pub(super) label: String,
     recipient: Option<String>,
-    since: Time,
+    since: Option<Time>,
     file: Part,
 }
 
@@ -235,7 +235,7 @@ mod tests {
             kind: "recipient".to_owned(),
             label: format!("key {number}"),
             recipient: Some("age1".to_owned()),
-            since: Time::from_unix(7),
+            since: Some(Time::from_unix(7)),
             wrapped: vec![9; 30],
         };
         let unlockers = [row(1), row(2)];

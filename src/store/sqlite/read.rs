@@ -389,7 +389,7 @@ fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
         kind: cell(row, "kind")?,
         label: cell(row, "label")?,
         recipient: cell(row, "recipient")?,
-        since: time(row, "since")?,
+        since: cell::<Option<i64>>(row, "since")?.map(Time::from_unix),
         wrapped: cell(row, "wrapped")?,
     })
 }

@@ -127,7 +127,7 @@ impl Session<'_> {
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                    ON CONFLICT (number) DO UPDATE SET wrapped = excluded.wrapped, entry = excluded.entry";
         let Unlocker { number, kind, label, recipient, since, wrapped } = unlocker;
-        self.execute(sql, params![number, kind, label, recipient, since.unix(), wrapped, entry]).map(drop)
+        self.execute(sql, params![number, kind, label, recipient, since.map(Time::unix), wrapped, entry]).map(drop)
     }
 
     fn insert(&self, change: &Change, entry: i64) -> Result<(), StoreError> {
