@@ -102,7 +102,7 @@ pub fn restore(request: &RestoreRequest, keyholder: &dyn Keyholder, actor: Actor
     let mut restored = Restored { warnings, ..Restored::of(request, open.facts, key_file) };
     restored.miss_key_file(&open.unlockers);
     let unlocked = Unlocked::of(open.vault, open.by, &*authority.view()?)?;
-    authority.catch_up(&unlocked, &placed(&publishing, &request.dir)?, &mut restored)?;
+    authority.catch_up(&unlocked, &placed(&publishing, &request.dir)?, request.no_publish, &mut restored)?;
     if request.dry_run {
         return Ok(restored);
     }
@@ -211,14 +211,25 @@ impl Authority {
         &self,
         unlocked: &Unlocked,
         publishing: &Publishing,
+        no_publish: bool,
         restored: &mut Restored,
     ) -> Result<(), AuthorityError> {
         self.question_clock(&*self.view()?)?;
         let mut writing = self.begin()?;
         let now = self.now();
         restored.strangers = self.strangers(&*writing, unlocked, publishing)?;
+        let (newer, unread) = self.look_for_newer(&*writing, publishing)?;
+        for unread in unread {
+            // whom it refuses nobody can tell, and a later one would give them access back
+            if !no_publish {
+                return Err(AuthorityError::UnreadTarget(unread));
+            }
+            restored.warnings.push(format!(
+                "{unread}; perhaps it refuses somebody whom the backup does not know: look at it before `vpnpki crl publish`"
+            ));
+        }
         let mut events = vec![Event::Restored { made: restored.backup.made, seq: restored.backup.entry }];
-        events.extend(self.take_over(&mut *writing, unlocked, publishing, &mut restored.warnings)?);
+        events.extend(self.take_over_from(&mut *writing, unlocked, newer, &mut restored.warnings)?);
         restored.learned = events.iter().filter_map(learned).collect();
         let above = highest(&events);
         events.extend(record_overlaps(&mut *writing, unlocked, now, Keep::Always)?);

@@ -234,6 +234,19 @@ fn targets_are_left_alone_when_asked() {
 }
 
 #[test]
+fn a_target_that_cannot_be_read_is_not_passed_over() {
+    let site = Site::published("--issue client1");
+    site.run("backup -o backup").succeeds();
+    site.run("revoke client1").succeeds();
+    let crl = site.read("server/crl.pem");
+    site.sh("mv pki/vault.key key; rm -r pki; mv server/crl.pem kept; ln -s nowhere server/crl.pem").succeeds();
+    site.refuses("restore backup --identity key", 1, "nothing was restored: the CRL in");
+    site.run("restore backup --identity key --no-publish").succeeds().says("look at it before `vpnpki crl publish`");
+    site.sh("mv kept server/crl.pem").succeeds();
+    assert_eq!(site.read("server/crl.pem"), crl);
+}
+
+#[test]
 fn targets_named_in_the_settings_are_found_before_the_directory_is() {
     let site = Site::made("--issue client1");
     site.set("# [[publish]]", "[[publish]]\ndir = \"../server\"");
