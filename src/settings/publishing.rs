@@ -335,6 +335,28 @@ mod tests {
         assert_eq!((read.dirs.len(), read.crl_days, read.faulty), (0, Some(9), true));
     }
 
+    #[test]
+    fn what_runs_after_publishing_is_read_whole_or_not_at_all() {
+        let after = |text: &str| publishing(&format!("[client]\nremotes = [\"vpn.example.com\"]\n[publish]\n{text}"));
+        let (read, warnings) = after("after = [\"/bin/push\", \"vpn 2\", \"\"]");
+        assert_eq!((read.after, read.faulty), (Some(["/bin/push", "vpn 2", ""].map(str::to_owned).to_vec()), false));
+        assert!(warnings.is_empty());
+        for text in [
+            "after = [\"push\"]",
+            "after = []",
+            "after = [\"/bin/push\", 1]",
+            "after = \"/bin/push\"",
+            "after = [\"/bin/a\\u0000\"]",
+        ] {
+            let (read, warnings) = after(text);
+            assert_eq!((read.after, read.faulty, warnings.len()), (None, true, 1), "{text}: {warnings:?}");
+            assert!(warnings[0].starts_with("vpnpki.toml:4: publish.after: must "), "{warnings:?}");
+        }
+        // also out of a file that is broken elsewhere
+        let (read, _) = publishing("[publish]\nafter = [\"/bin/push\"]\n[client]\nremotes = [\n");
+        assert_eq!((read.after.map(|words| words.len()), read.faulty), (Some(1), false));
+    }
+
     fn servers(publishing: &Publishing) -> Vec<String> {
         let shown = |server: &ManagedServer| {
             let name = server.name.as_ref().map_or("-", crate::name::Name::as_str);
@@ -379,28 +401,6 @@ mod tests {
         // what is wrong with a port says nothing about where sessions are ended
         let (read, _) = publishing(&format!("[server]\nport = 0\n{good}"));
         assert!(!read.servers_faulty);
-    }
-
-    #[test]
-    fn what_runs_after_publishing_is_read_whole_or_not_at_all() {
-        let after = |text: &str| publishing(&format!("[client]\nremotes = [\"vpn.example.com\"]\n[publish]\n{text}"));
-        let (read, warnings) = after("after = [\"/bin/push\", \"vpn 2\", \"\"]");
-        assert_eq!((read.after, read.faulty), (Some(["/bin/push", "vpn 2", ""].map(str::to_owned).to_vec()), false));
-        assert!(warnings.is_empty());
-        for text in [
-            "after = [\"push\"]",
-            "after = []",
-            "after = [\"/bin/push\", 1]",
-            "after = \"/bin/push\"",
-            "after = [\"/bin/a\\u0000\"]",
-        ] {
-            let (read, warnings) = after(text);
-            assert_eq!((read.after, read.faulty, warnings.len()), (None, true, 1), "{text}: {warnings:?}");
-            assert!(warnings[0].starts_with("vpnpki.toml:4: publish.after: must "), "{warnings:?}");
-        }
-        // also out of a file that is broken elsewhere
-        let (read, _) = publishing("[publish]\nafter = [\"/bin/push\"]\n[client]\nremotes = [\n");
-        assert_eq!((read.after.map(|words| words.len()), read.faulty), (Some(1), false));
     }
 
     proptest! {

@@ -29,10 +29,10 @@ pub struct Server {
     pub group: Option<String>,
     /// Where its management interface is.
     pub management: Option<Management>,
-    /// The file with that interface's password, absolute: the server and we read it from different places.
-    pub management_password_file: Option<PathBuf>,
     /// Where it reads its CRL, relative to its directory.
     pub crl_file: CrlFile,
+    /// The file with that interface's password, absolute: the server and we read it from different places.
+    pub management_password_file: Option<PathBuf>,
     /// Directives added as they are.
     pub extra: Vec<String>,
     /// How long server certificates hold; as long as the CA when not set.
@@ -74,8 +74,8 @@ impl Default for Server {
             user: None,
             group: None,
             management: None,
-            management_password_file: None,
             crl_file: CrlFile::default(),
+            management_password_file: None,
             extra: Vec::new(),
             days: None,
             template_without: Vec::new(),
@@ -102,8 +102,8 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         user: reader.one(&section, "user", &account).map(Read::into_value),
         group: reader.one(&section, "group", &account).map(Read::into_value),
         management: reader.one(&section, "management", &reader::parsed).map(Read::into_value),
-        management_password_file: password_file(reader, &section),
         crl_file: reader.one(&section, "crl-file", &reader::parsed).map_or_else(CrlFile::default, Read::into_value),
+        management_password_file: password_file(reader, &section),
         extra: client::extra(reader, &section, Role::Server),
         days: reader.one(&section, "days", &super::days).map(Read::into_value),
         template_without: without.into_iter().map(Read::into_value).collect(),
@@ -222,8 +222,8 @@ const KEYS: [&str; 14] = [
     "user",
     "group",
     "management",
-    PASSWORD_FILE,
     "crl-file",
+    PASSWORD_FILE,
     "extra",
     "days",
     "template-without",

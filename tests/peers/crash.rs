@@ -128,6 +128,16 @@ fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn a_directory_of_the_lists_own_appears_whole_or_not_at_all() {
+    let own = "!sed -i 's!^#crl-file.*!crl-file = \"crl/crl.pem\"!' pki/vpnpki.toml";
+    let before: Vec<_> = [&BEFORE[..], &[own]].concat();
+    for line in ["export server -o served --force", "export server -o third --force"] {
+        stands(&Act { before: &before, line, mend: &[line] });
+    }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn forget_is_all_or_nothing() {
     let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
     let left: Vec<_> =
