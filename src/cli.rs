@@ -147,7 +147,7 @@ impl Command {
             Self::Resume(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
-            Self::Status(_) => status::Arguments::run(session),
+            Self::Status(arguments) => arguments.run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),

@@ -26,7 +26,7 @@ pub use server::{Management, Server, Without};
 use reader::{Read, Reader};
 use toml_edit::Table;
 
-use crate::pki::Algorithm;
+use crate::{inventory::due::Thresholds, pki::Algorithm};
 
 /// Everything that `vpnpki.toml` says, with defaults for what it does not say.
 #[derive(Clone, PartialEq, Debug)]
@@ -51,6 +51,8 @@ pub struct Settings {
     pub control_channel: ControlChannel,
     /// `[publish]` or `[[publish]]`
     pub publish: Publish,
+    /// `[due]`: how long before its end something is due.
+    pub due: Thresholds,
     /// What is allowed but may surprise, one sentence each.
     pub notes: Vec<String>,
 }
@@ -135,7 +137,19 @@ fn small_sections(reader: &mut Reader, root: &Table) -> Settings {
             .one(&channel, "mode", &reader::parsed)
             .map_or_else(ControlChannel::default, Read::into_value),
         publish: publishing::read(reader, root),
+        due: thresholds(reader, root),
         notes: Vec::new(),
+    }
+}
+
+fn thresholds(reader: &mut Reader, root: &Table) -> Thresholds {
+    let section = reader.section(root, "due", &["ca-days", "server-days", "client-days"]);
+    let usual = Thresholds::default();
+    let mut read = |key, usual| reader.one(&section, key, &days).map_or(usual, Read::into_value);
+    Thresholds {
+        ca_days: read("ca-days", usual.ca_days),
+        server_days: read("server-days", usual.server_days),
+        client_days: read("client-days", usual.client_days),
     }
 }
 
@@ -192,7 +206,8 @@ impl fmt::Display for ControlChannel {
     }
 }
 
-const SECTIONS: [&str; 9] = ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish"];
+const SECTIONS: [&str; 10] =
+    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "due"];
 
 /// Ten years.
 pub const CA_DAYS: u32 = 3650;

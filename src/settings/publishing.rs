@@ -1,4 +1,4 @@
-//! What revoking needs of the settings: where the CRL goes, how long it holds, and who must be able to read it.
+//! What revoking and `status` need of the settings: where the CRL goes, how long it holds, who reads it, what is due.
 //! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
 
 use std::{fmt, path::PathBuf, str::FromStr};
@@ -10,6 +10,7 @@ use super::{
     reader::{self, Read, Reader, Section},
     Settings,
 };
+use crate::inventory::due::Thresholds;
 
 /// `[publish]`, or `[[publish]]` once for each directory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,6 +48,8 @@ pub struct Publishing {
     pub reneg_sec: Option<u32>,
     /// Seconds for which an old key lives on, where set.
     pub tran_window: Option<u32>,
+    /// How long before its end something is due.
+    pub due: Thresholds,
     /// Whether something about publishing or the CRL itself could not be read: a target may be missing.
     pub faulty: bool,
 }
@@ -54,7 +57,7 @@ pub struct Publishing {
 impl Publishing {
     /// What settings without a fault say.
     pub fn of(settings: &Settings) -> Self {
-        let Settings { publish, server, crl_days, .. } = settings;
+        let Settings { publish, server, crl_days, due, .. } = settings;
         Self {
             mode: publish.mode,
             dirs: publish.dirs.clone(),
@@ -63,6 +66,7 @@ impl Publishing {
             group: server.group.clone(),
             reneg_sec: server.reneg_sec,
             tran_window: server.tran_window,
+            due: *due,
             faulty: false,
         }
     }
@@ -125,11 +129,16 @@ fn about_publishing(fault: &Fault) -> bool {
     section.starts_with("publi") || section == "crl"
 }
 
+/// A fault in these may hide a target or shorten a CRL.
+fn about_targets(section: &str) -> bool {
+    matches!(section, "publish" | "crl")
+}
+
 /// Reads each section for itself where the whole cannot be read, so that a typing error in one leaves the others.
 fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
     let mut publishing = Publishing::default();
     let mut faults = vec![fault];
-    for name in ["publish", "crl", "server"] {
+    for name in ["publish", "crl", "server", "due"] {
         let piece = only(text, name);
         match reader::document(&piece) {
             Ok(document) => {
@@ -137,7 +146,7 @@ fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
                 faults.extend(found.into_iter().filter(|fault| fault.field.starts_with(name)));
                 publishing.take(name, read);
             }
-            Err(_) => publishing.faulty |= name != "server",
+            Err(_) => publishing.faulty |= about_targets(name),
         }
     }
     // what stands before the first header may name publishing, too, and cannot be told apart
@@ -150,12 +159,13 @@ impl Publishing {
         match section {
             "publish" => (self.mode, self.dirs) = (read.mode, read.dirs),
             "crl" => self.crl_days = read.crl_days,
+            "due" => self.due = read.due,
             _ => {
                 (self.user, self.group) = (read.user, read.group);
                 (self.reneg_sec, self.tran_window) = (read.reneg_sec, read.tran_window);
             }
         }
-        self.faulty |= section != "server" && read.faulty;
+        self.faulty |= about_targets(section) && read.faulty;
     }
 }
 
@@ -257,10 +267,21 @@ mod tests {
     }
 
     #[test]
+    fn when_something_is_due_is_read_and_a_fault_there_is_no_fault_of_publishing() {
+        let remote = "[client]\nremotes = [\"vpn.example.com\"]\n";
+        let (read, warnings) = publishing(&format!("{remote}[due]\nca-days = 90\nclient-days = 7\n"));
+        assert_eq!((read.due.ca_days, read.due.server_days, read.due.client_days), (90, 30, 7));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let (read, warnings) = publishing(&format!("{remote}[due]\nserver-days = 0\nclient-day = 7\n"));
+        assert_eq!((read.due, read.faulty, warnings.len()), (Thresholds::default(), false, 2));
+    }
+
+    #[test]
     fn a_broken_file_still_says_where_to_publish() {
-        let text = "[client]\nremotes = [\"vpn.example.com]\n\n[server]\nuser = \"nobody\"\n\n[[publish]]\ndir = \"/a\"\n[crl]\ndays = 9\n";
+        let text = "[client]\nremotes = [\"vpn.example.com]\n\n[server]\nuser = \"nobody\"\n\n[[publish]]\ndir = \"/a\"\n[crl]\ndays = 9\n[due]\nca-days = 7\n";
         let (read, warnings) = publishing(text);
         assert_eq!((dirs(&read), read.crl_days, read.user.as_deref()), (vec!["/a"], Some(9), Some("nobody")));
+        assert_eq!(read.due, Thresholds { ca_days: 7, ..Thresholds::default() });
         assert!(!read.faulty);
         assert!(warnings[0].starts_with("vpnpki.toml:2: this is no TOML: "), "{warnings:?}");
         let (read, _) = publishing("[[publish]]\ndir = /a\n[crl]\ndays = 9\n");
