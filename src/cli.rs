@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod crl;
+mod doctor;
 mod environment;
 mod export;
 mod failure;
@@ -88,6 +89,7 @@ enum Command {
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
+    Doctor(doctor::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
     Generate(generate::Arguments),
@@ -130,6 +132,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
+            Self::Doctor(_) => "doctor",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
             Self::Generate(_) => "generate",
@@ -148,6 +151,7 @@ impl Command {
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(arguments) => arguments.run(session),
+            Self::Doctor(arguments) => arguments.run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),

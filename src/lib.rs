@@ -17,6 +17,7 @@
 //! - [`template`]: the configurations' templates, built in or a user's own.
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
+//! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:
 //! - [`vault`]: seals and unseals secrets as age files.
@@ -59,6 +60,7 @@ pub mod authority;
 pub mod bundle;
 pub mod cli;
 pub mod files;
+pub mod findings;
 pub mod inventory;
 pub mod name;
 pub mod openvpn;

@@ -9,13 +9,14 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
     ("settings", &["inventory", "openvpn", "pki", "template"]),
     ("template", &["openvpn", "settings"]),
     ("bundle", &["openvpn", "settings", "template"]),
+    ("findings", &["inventory"]),
     ("vault", &[]),
     ("world", &[]),
     ("files", &[]),
@@ -37,7 +38,23 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "world",
         ],
     ),
-    ("cli", &["authority", "bundle", "files", "inventory", "openvpn", "pki", "settings", "store", "vault", "world"]),
+    (
+        "cli",
+        &[
+            "authority",
+            "bundle",
+            "files",
+            "findings",
+            "inventory",
+            "openvpn",
+            "pki",
+            "publish",
+            "settings",
+            "store",
+            "vault",
+            "world",
+        ],
+    ),
 ];
 
 /// What every room may use; among themselves they use each other only.
