@@ -18,9 +18,11 @@ use crate::{
     world::World,
 };
 
+pub mod after;
 pub mod deliver;
 mod error;
 pub mod export;
+pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;
@@ -31,6 +33,7 @@ mod signing;
 pub mod target;
 pub mod trust;
 mod unlock;
+pub mod verdict;
 
 pub use error::AuthorityError;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};

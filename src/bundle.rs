@@ -29,7 +29,7 @@ pub enum Format {
 
 /// One file of a bundle.
 pub struct Part {
-    /// Its name, without a directory.
+    /// Its name, perhaps below one directory: `crl/crl.pem`.
     pub name: String,
     /// What is in it.
     pub bytes: Secret,
@@ -117,7 +117,7 @@ pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMa
 }
 
 /// A server's directory: `server.conf`, `ca.crt`, `server.crt`, `server.key`, `dh.pem` where there are parameters,
-/// `ta.key`, `crl.pem`. The files have these names whatever the server's name is, since the directory is one server's
+/// `ta.key`, and the CRL where `server.crl-file` says. The files have these names whatever the server's name is, since the directory is one server's
 /// and `openvpn-server@server` starts it.
 pub fn server_parts(
     settings: &Settings,
@@ -139,7 +139,8 @@ pub fn server_parts(
         bytes: Secret::new(server.control_key.expose().to_vec()),
         private: true,
     });
-    parts.push(public("crl.pem", &server.crl_pem)?);
+    let crl = public("the CRL", &server.crl_pem)?;
+    parts.push(Part { name: settings.server.crl_file.to_string(), ..crl });
     Ok(parts)
 }
 

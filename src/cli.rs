@@ -10,8 +10,10 @@ mod doctor;
 mod environment;
 mod export;
 mod failure;
+mod forget;
 mod generate;
 mod init;
+mod install;
 mod issue;
 mod list;
 mod log;
@@ -23,6 +25,7 @@ mod session;
 mod show;
 mod status;
 mod suspend;
+mod systemd;
 mod terminal;
 
 pub use failure::{Exit, Failure};
@@ -86,6 +89,7 @@ enum Command {
     Revoke(revoke::Arguments),
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
+    Forget(forget::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
@@ -129,6 +133,7 @@ impl Command {
             Self::Revoke(_) => "revoke",
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
+            Self::Forget(_) => "forget",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
@@ -148,6 +153,7 @@ impl Command {
             Self::Revoke(arguments) => arguments.run(session),
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
+            Self::Forget(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(arguments) => arguments.run(session),

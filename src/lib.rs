@@ -16,6 +16,7 @@
 //! - [`settings`]: `vpnpki.toml`, every fault with its line.
 //! - [`template`]: the configurations' templates, built in or a user's own.
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
+//! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
@@ -28,6 +29,7 @@
 //!
 //! Rooms that bring the others together:
 //! - [`authority`]: the acts that end in a commit, one file each.
+//! - [`install`]: a CRL that was carried to a host without the authority.
 //! - [`cli`]: arguments, prompts, reports and exit codes, one file for each command.
 //!
 //! # The life of `vpnpki issue laptop-7`
@@ -61,11 +63,13 @@ pub mod bundle;
 pub mod cli;
 pub mod files;
 pub mod findings;
+pub mod install;
 pub mod inventory;
 pub mod name;
 pub mod openvpn;
 pub mod pki;
 pub mod publish;
+pub mod render;
 pub mod secret;
 pub mod serial;
 pub mod settings;

@@ -42,6 +42,11 @@ pub fn crl_pem(der: &[u8]) -> String {
     pem::encode(pem::CRL, der)
 }
 
+/// How many revocation lists begin in a text, readable or not.
+pub fn count_crls(text: &[u8]) -> usize {
+    pem::count(pem::CRL, text)
+}
+
 /// The SHA-256 digest that fingerprints a certificate.
 pub fn sha256(der: &[u8]) -> [u8; 32] {
     digest(&aws_lc_rs::digest::SHA256, der)

@@ -2,14 +2,16 @@
 //! Knows nothing of signatures or numbers: which list is the newest is decided before, and bytes come ready.
 
 mod accounts;
+mod after;
 mod directives;
 mod readable;
 mod server;
 
 use std::path::{Path, PathBuf};
 
+pub use after::{After, AfterError};
 pub use readable::{readable_by, Unreadable};
-pub use server::{inspect, Reader, ServerDirectory};
+pub use server::{inspect, inspect_without_ca, Reader, ServerDirectory};
 
 use crate::files::{self, shown, FileError, Kind, Overwrite, Visibility};
 
@@ -129,8 +131,8 @@ pub fn put(path: &Path, pem: &[u8]) -> Result<Reached, PublishError> {
     }
 }
 
-/// Far above the CRL of a million revoked certificates (40 MB).
-const CRL_LIMIT: usize = 256 * 1024 * 1024;
+/// The most bytes a CRL may have: far above that of a million revoked certificates (40 MB).
+pub const CRL_LIMIT: usize = 256 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //! Knows no file: text comes in, values or faults go out; after `init` nothing here or elsewhere writes the file.
 
 mod client;
+mod crl_file;
 mod fault;
 mod file_name;
 mod initial;
@@ -15,6 +16,7 @@ mod server;
 use std::{fmt, str::FromStr};
 
 pub use client::Client;
+pub use crl_file::CrlFile;
 pub use fault::{Fault, Faults};
 pub use file_name::FileName;
 pub use initial::{initial_text, Initial};

@@ -198,6 +198,9 @@ pub enum StoreError {
         /// The newest this program reads.
         known: i64,
     },
+    /// Written by an earlier vpnpki, and it cannot be brought up to date here.
+    #[error("the authority was written by an earlier vpnpki and lies where nothing can be written; open it once where it can")]
+    Older,
     /// Something in it cannot be what we wrote.
     #[error("the authority's store is damaged: {0}")]
     Damaged(String),

@@ -63,7 +63,7 @@ pub enum TemplateError {
         /// The template's file name.
         file: String,
         /// The directive with its parameter.
-        directive: &'static str,
+        directive: String,
         /// The word for `template-without`.
         word: String,
     },
@@ -125,14 +125,13 @@ impl Templates {
     /// The server's configuration.
     pub fn server(&self, settings: &Settings, has_dh: bool) -> Result<String, TemplateError> {
         let text = fill(SERVER, &self.server, &ServerConfig::new(settings, has_dh)?)?;
-        rules::check_server(SERVER, &text, &settings.server.template_without)?;
+        rules::check_server(SERVER, &text, &settings.server)?;
         Ok(text)
     }
 
     /// All that makes a client's configuration what it is, but for the client's name: bytes to be compared by their digest.
     pub fn client_ingredients(&self, settings: &Settings) -> Result<Vec<u8>, TemplateError> {
-        let name = Name::parse("name").expect("four letters are a name");
-        let values = engine::values(&ClientConfig::new(settings, &name)?);
+        let values = engine::values(&ClientConfig::new(settings, &anyone())?);
         Ok([self.client.as_bytes(), settings.control_channel.to_string().as_bytes(), &values].concat())
     }
 
@@ -143,13 +142,18 @@ impl Templates {
 
     fn check(&self, settings: &Settings) -> Result<(), TemplateError> {
         engine::check_names(CLIENT, &self.client, &CLIENT_NAMES, &["name"])?;
-        engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn"])?;
+        engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn", "crl_file"])?;
         // the longest name there can be makes the longest lines
         let name = Name::parse(&"n".repeat(64)).expect("64 letters are a name");
         self.client(settings, &name)?;
         self.server(settings, true)?;
         self.server(settings, false).map(drop)
     }
+}
+
+/// A name that stands for all.
+fn anyone() -> Name {
+    Name::parse("name").expect("four letters are a name")
 }
 
 /// The file that overrides the client's template.
@@ -162,7 +166,8 @@ pub const SERVER: &str = "server.conf";
 const CLIENT_NAMES: [&str; 8] =
     ["vpn", "proto", "remotes", "float", "tun_mtu", "server_name_prefix", "extra", "credentials"];
 
-/// The fields of [`ServerConfig`] that carry a setting; `vpn` may be left out.
+/// The fields of [`ServerConfig`] that carry a setting; `vpn` may be left out, and `crl_file`
+/// where the line that it belongs to says the same.
 const SERVER_NAMES: [&str; 17] = [
     "port",
     "proto",

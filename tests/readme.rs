@@ -170,7 +170,15 @@ impl Place {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a temporary directory");
         let vpn = root.path().join("vpn");
-        for dir in ["vpn", "bin", "etc/openvpn", "etc/bash_completion.d", "usr/local/share/man/man1", ".ssh"] {
+        for dir in [
+            "vpn",
+            "bin",
+            "etc/openvpn",
+            "etc/bash_completion.d",
+            "etc/systemd/system",
+            "usr/local/share/man/man1",
+            ".ssh",
+        ] {
             fs::create_dir_all(root.path().join(dir)).expect("a directory of the machine");
         }
         let place = Self { root, vpn };
@@ -190,13 +198,16 @@ impl Place {
         fs::create_dir(place.vpn.join("bundles")).expect("a directory for bundles");
         let mut words = example.split_whitespace().skip(1);
         let clients = match words.next() {
-            Some("init" | "generate") => return place,
+            Some("init") => return place,
+            Some("generate") if !example.contains("systemd") => return place,
             Some("issue") => "ben-2",
             _ => "client1 laptop-7",
         };
         let init = format!("vpnpki init --remote vpn.example.com --issue {clients} --no-passphrase --no-export");
         let server = "vpnpki export server --publish -o /etc/openvpn/server";
-        let prepare = if example.contains("export server") { vec![init.as_str()] } else { vec![init.as_str(), server] };
+        let carried = "vpnpki crl publish -o crl.pem";
+        let prepare =
+            if example.contains("export server") { vec![init.as_str()] } else { vec![init.as_str(), server, carried] };
         for command in prepare {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
@@ -218,7 +229,7 @@ impl Place {
         let root = self.root.path().canonicalize().expect("a path without links");
         let root = root.to_str().expect("a path that is text");
         let mut typed = command.to_owned();
-        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/usr/local/share/man"] {
+        for absolute in ["/etc/openvpn", "/etc/bash_completion.d", "/etc/systemd", "/usr/local/share/man"] {
             typed = typed.replace(absolute, &format!("{root}{absolute}"));
         }
         let path = format!("{root}/bin:{}", std::env::var("PATH").expect("a path"));

@@ -5,7 +5,7 @@ use crate::{
     authority::KeyholderError,
     bundle::BundleError,
     files::{DirectoryFault, FileError},
-    inventory::Role,
+    inventory::{Role, Status},
     name::Name,
     pki::{CertificateError, CrlError, KeyError, SignError},
     publish::PublishError,
@@ -171,6 +171,16 @@ pub enum AuthorityError {
     /// A bundle of someone who is suspended.
     #[error("cannot export `{0}`: its certificate is suspended")]
     Suspended(Name),
+    /// Whoever has access, or may get it back, needs the key.
+    #[error("cannot forget `{name}`: serial:{serial} is {what}, and nothing was dropped")]
+    HasAccess {
+        /// Whose.
+        name: Name,
+        /// The certificate.
+        serial: Serial,
+        /// What it is.
+        what: Status,
+    },
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),

@@ -193,6 +193,8 @@ impl Authority {
                     let why = target.problem.as_deref().unwrap_or("it is behind");
                     warnings.push(format!("`{}` does not have the newest CRL: {why}", files::shown(&target.dir)));
                 }
+                let unfinished = published.after.and_then(|ran| ran.problem);
+                warnings.extend(unfinished.map(|problem| format!("publishing was not finished: {problem}")));
             }
             Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
         }

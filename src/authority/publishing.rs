@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    authority::{target::server_name, Authority, AuthorityError},
+    authority::{after::Ran, target::server_name, Authority, AuthorityError},
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
@@ -32,6 +32,9 @@ pub struct Published {
     /// Why nothing could be published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The program that ran after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Ran>,
     /// Set when nothing was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
@@ -94,7 +97,7 @@ impl Published {
 
     /// Whether no server is known at all.
     pub fn nobody(&self) -> bool {
-        self.skipped.is_none() && self.problem.is_none() && self.targets.is_empty()
+        self.skipped.is_none() && self.problem.is_none() && self.after.is_none() && self.targets.is_empty()
     }
 }
 
@@ -137,7 +140,7 @@ pub(super) struct NewerCrl {
 
 impl Authority {
     /// Puts the store's newest CRL into every target.
-    pub fn publish(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
+    pub(super) fn put_everywhere(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
         let _lock = files::lock(self.dir(), self.patience())?;
         let view = self.view()?;
         let dirs = self.target_dirs(&*view, publishing)?;

@@ -1,7 +1,7 @@
 //! `renew`: a new key and a new serial for a peer that is there, and an end to what it had, at once or after an overlap.
 //! The CRL of the day on which the overlap ends is signed with it, so that nobody has to come back for it.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use serde::Serialize;
 
@@ -11,8 +11,9 @@ use crate::{
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
         publishing::Published,
-        revoke::{highest, record_overlaps, supersede, CrlSummary},
+        revoke::{highest, CrlSummary},
         signing::{self, Wishes},
+        verdict::{record_overlaps, supersede},
         Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
@@ -115,7 +116,7 @@ impl Authority {
             }
             check_single(&candidates, &request.outputs)?;
             for candidate in &candidates {
-                self.refuse_existing(&*view, &candidate.peer, request, &workshop)?;
+                Self::refuse_existing(&*view, &candidate.peer, request, &workshop)?;
             }
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
@@ -169,24 +170,14 @@ impl Authority {
         Ok(())
     }
 
-    /// Where a server runs from: its targets that hold its certificate and key under their usual names.
-    fn server_dirs(&self, view: &dyn View, server: &Name) -> Result<Vec<std::path::PathBuf>, AuthorityError> {
-        let targets = view.targets()?.into_iter().filter(|target| target.server == server.as_str());
-        let dirs = targets.map(|target| std::path::PathBuf::from(target.dir));
-        Ok(dirs
-            .filter(|dir| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false)))
-            .collect())
-    }
-
     fn refuse_existing(
-        &self,
         view: &dyn View,
         peer: &Peer,
         request: &RenewRequest,
         workshop: &Workshop,
     ) -> Result<(), AuthorityError> {
         let Destination::Into(dir) = &request.outputs.destination else { return Ok(()) };
-        if peer.role == Role::Server && !self.server_dirs(view, &peer.name)?.is_empty() {
+        if peer.role == Role::Server && !server_dirs(view, &peer.name)?.is_empty() {
             return Ok(());
         }
         let format = request.outputs.format.unwrap_or(peer.role.into());
@@ -239,7 +230,7 @@ impl Desk<'_> {
         outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
         let own = plan.own(key, &der);
         let dirs = match (peer.role, &self.request.outputs.destination) {
-            (Role::Server, Destination::Into(_)) => self.authority.server_dirs(&*writing, &peer.name)?,
+            (Role::Server, Destination::Into(_)) => server_dirs(&*writing, &peer.name)?,
             _ => Vec::new(),
         };
         if dirs.is_empty() {
@@ -268,6 +259,13 @@ impl Desk<'_> {
         let profile = LeafProfile { name: peer.name.clone(), role: peer.role, serial, validity, addresses };
         Ok((Plan::new(profile, key.algorithm(), self.now), note))
     }
+}
+
+/// Where a server runs from: its targets that hold its certificate and key under their usual names.
+fn server_dirs(view: &dyn View, server: &Name) -> Result<Vec<PathBuf>, AuthorityError> {
+    let targets = view.targets()?.into_iter().filter(|target| target.server == server.as_str());
+    let holds = |dir: &PathBuf| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false));
+    Ok(targets.map(|target| PathBuf::from(target.dir)).filter(holds).collect())
 }
 
 /// The first moment of the day after the overlap, so that all of one day end with one CRL; now, when there is none.

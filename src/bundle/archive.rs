@@ -20,6 +20,9 @@ pub fn zip(parts: &[Part]) -> Result<Secret, BundleError> {
             .system(System::Unix)
             .last_modified_time(DateTime::default())
             .unix_permissions(if part.private { 0o600 } else { 0o644 });
+        if let Some((dir, _)) = part.name.split_once('/') {
+            archive.add_directory(dir, options.unix_permissions(0o755))?;
+        }
         archive.start_file(part.name.as_str(), options)?;
         archive.write_all(part.bytes.expose()).map_err(zip::result::ZipError::from)?;
     }

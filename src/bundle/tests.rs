@@ -255,6 +255,19 @@ fn a_bundle_of_files_has_exactly_these() {
 }
 
 #[test]
+fn a_list_in_a_directory_of_its_own_is_there_in_each_form() {
+    let settings = settings(&format!("{PLAIN}[server]\ncrl-file = \"crl/crl.pem\"\n"));
+    let parts = server_parts(&settings, &Templates::built_in(), &server(false)).unwrap();
+    assert!(text(&parts[0].bytes).contains("\ncrl-verify crl/crl.pem\n"));
+    assert!(parts.iter().any(|part| part.name == "crl/crl.pem" && !part.private));
+    let archive = zip(&parts).unwrap();
+    let mut read = ::zip::ZipArchive::new(std::io::Cursor::new(archive.expose())).unwrap();
+    let mode = |entry: &::zip::read::ZipFile<_>| entry.unix_mode().map(|mode| mode & 0o7777);
+    assert_eq!(mode(&read.by_name("crl/").unwrap()), Some(0o755));
+    assert_eq!(mode(&read.by_name("crl/crl.pem").unwrap()), Some(0o644));
+}
+
+#[test]
 fn a_zip_is_the_same_every_time() {
     let archive = zip(&files(PLAIN)).unwrap();
     assert_eq!(zip(&files(PLAIN)).unwrap().expose(), archive.expose());

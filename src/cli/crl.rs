@@ -7,8 +7,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::{
-    authority::{publishing::Published, revoke::Revoked, target::Added},
+    authority::{after::Occasion, publishing::Published, revoke::Revoked, target::Added},
     cli::{
+        install,
         report::{self, Report, Style},
         revoke::{unpublished, write_published},
         session::Session,
@@ -20,7 +21,7 @@ use crate::{
     store::Access,
 };
 
-/// Sign, show or publish the certificate revocation list
+/// Sign, show, publish or install the certificate revocation list
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -58,6 +59,7 @@ enum Command {
     ///
     /// Compares with every known directory and replaces what is older. Meant for a timer as much as for people.
     Publish(Publish),
+    Install(install::Arguments),
 }
 
 #[derive(Args)]
@@ -78,6 +80,7 @@ impl Arguments {
             Command::Ladder { .. } => "crl ladder",
             Command::Show { .. } => "crl show",
             Command::Publish(_) => "crl publish",
+            Command::Install(_) => "crl install",
         }
     }
 
@@ -93,6 +96,7 @@ impl Arguments {
             }
             Command::Show { jsonl } => show(session, jsonl),
             Command::Publish(publish) => publish.run(session),
+            Command::Install(install) => install.run(session),
         }
     }
 }
@@ -106,7 +110,7 @@ impl Publish {
                 let authority = session.open(access)?;
                 let (publishing, warnings) = authority.publishing();
                 let added = add.map(|dir| authority.add_target(&dir, None, None)).transpose()?;
-                let published = authority.publish(&publishing)?;
+                let published = authority.publish_on(&publishing, Occasion::Asked)?;
                 let changed = published.wrote() || added.as_ref().is_some_and(|added| added.changed);
                 session.report(&Answer { changed, published, added, warnings })
             }

@@ -164,18 +164,23 @@ fn command_typed() -> String {
 
 impl From<AuthorityError> for Failure {
     fn from(error: AuthorityError) -> Self {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !message.contains(&cause_text) {
-                // writing to a String cannot fail
-                let _ = write!(message, ": {cause_text}");
-            }
-            source = cause.source();
-        }
-        Self { exit: kind(&error), message, hints: hints(&error) }
+        Self { exit: kind(&error), message: with_causes(&error), hints: hints(&error) }
     }
+}
+
+/// What an error says, and what its causes add to that.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !message.contains(&cause_text) {
+            // writing to a String cannot fail
+            let _ = write!(message, ": {cause_text}");
+        }
+        source = cause.source();
+    }
+    message
 }
 
 macro_rules! through_authority {
@@ -230,6 +235,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
         }
+        AuthorityError::HasAccess { name, .. } => vec![format!("`vpnpki revoke {name}` ends its access for good")],
         AuthorityError::NoLadder => vec!["set `days = 14` under `[crl]` in `vpnpki.toml`".to_owned()],
         AuthorityError::Mismatch(_) => vec![
             "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),

@@ -1,5 +1,5 @@
-//! `vpnpki generate`: man pages and completions from the same tree of commands that is parsed.
-//! Knows nothing of any authority.
+//! `vpnpki generate`: man pages and completions from the same tree of commands that is parsed; units for systemd.
+//! Knows nothing of any authority; the units are made in `systemd.rs`.
 
 use std::{
     fmt,
@@ -14,13 +14,13 @@ use crate::{
     cli::{
         report::{self, Report},
         session::Session,
-        Cli, Exit, Failure,
+        systemd, Cli, Exit, Failure,
     },
     files::{self, Overwrite, Visibility},
     secret::Secret,
 };
 
-/// Write man pages or shell completions
+/// Write man pages, shell completions or units for systemd
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -41,11 +41,13 @@ enum Command {
         /// Which shell
         shell: Shell,
     },
+    Systemd(systemd::Arguments),
 }
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         let made = match self.command {
+            Command::Systemd(systemd) => return systemd.run(session),
             Command::Completions { shell } => completions(shell),
             Command::Man { out: None } => Made { text: Some(text(page(&Cli::command())?)), ..Made::default() },
             Command::Man { out: Some(dir) } => write_pages(&dir)?,

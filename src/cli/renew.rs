@@ -57,6 +57,12 @@ pub struct Arguments {
     /// Write no bundle
     #[arg(long, conflicts_with_all = ["out", "format", "force"])]
     no_export: bool,
+    #[command(flatten)]
+    restraint: Restraint,
+}
+
+#[derive(Args)]
+struct Restraint {
     /// Leave every server as it is
     #[arg(long)]
     no_publish: bool,
@@ -80,8 +86,8 @@ impl Arguments {
             days: self.days,
             overlap: self.overlap,
             outputs,
-            no_publish: self.no_publish,
-            dry_run: self.dry_run,
+            no_publish: self.restraint.no_publish,
+            dry_run: self.restraint.dry_run,
         };
         let mut renewed = authority.renew(&request, session)?;
         if let Some(bundle) = renewed.delivery.stdout.take() {
@@ -91,7 +97,7 @@ impl Arguments {
                 ..failure.hint(format!("`vpnpki export {name}` makes its bundle again"))
             })?;
         }
-        let answer = Answer { renewed, overlap: self.overlap, dry_run: self.dry_run };
+        let answer = Answer { renewed, overlap: self.overlap, dry_run: self.restraint.dry_run };
         if to_stdout && answer.failures().is_empty() {
             answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);

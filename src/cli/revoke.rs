@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        after::Ran,
         publishing::{Published, Reached, Skipped, TargetState},
-        revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
+        revoke::{Revocations, Revoked, RevokedCertificate},
+        verdict::{Subject, Verdict},
     },
     cli::{report::Report, session::Session, Exit, Failure},
     files,
@@ -109,7 +111,15 @@ pub fn unpublished(published: &Published) -> Vec<Failure> {
         Failure::refused("the settings name a directory that could not be read; perhaps a server was not reached")
             .hint("mend `vpnpki.toml`, then `vpnpki crl publish`")
     });
-    unread.into_iter().chain(published.targets.iter().filter(|target| !target.reached()).map(unreached)).collect()
+    let targets = published.targets.iter().filter(|target| !target.reached()).map(unreached);
+    unread.into_iter().chain(targets).chain(published.after.as_ref().and_then(unfinished)).collect()
+}
+
+/// Whom the program would have told, nobody here can know.
+fn unfinished(ran: &Ran) -> Option<Failure> {
+    let problem = ran.problem.as_ref()?;
+    let failure = Failure::refused(format!("publishing was not finished: {problem}"));
+    Some(failure.hint("`vpnpki crl publish` runs it again"))
 }
 
 fn unreached(target: &Reached) -> Failure {
@@ -141,7 +151,10 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
             TargetState::Behind | TargetState::Newer | TargetState::Failed => writeln!(f, "NOT in {file}")?,
         }
     }
-    Ok(())
+    match published.after.as_ref().filter(|ran| ran.problem.is_none()) {
+        Some(ran) => writeln!(f, "ran {}", files::shown(&ran.program)),
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize)]

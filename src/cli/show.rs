@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    authority::revoke::Subject,
+    authority::verdict::Subject,
     cli::{report::Report, revoke::subject, session::Session, Exit, Failure},
     inventory::{Certificate, Peer, Reason, Role, Status},
     name::{escape, Name},

@@ -7,7 +7,10 @@ use clap::Args;
 use serde::{ser::SerializeMap, Serialize, Serializer};
 
 use crate::{
-    authority::revoke::{Revocations, Revoked, RevokedCertificate, Subject, Verdict},
+    authority::{
+        revoke::{Revocations, Revoked, RevokedCertificate},
+        verdict::{Subject, Verdict},
+    },
     cli::{
         report::Report,
         revoke::{recorded_only, subject, whose, write_published, write_refused},

@@ -23,7 +23,7 @@ use super::{
 /// One file of a directory.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
-    /// Its name, without a slash.
+    /// Its name, with at most one slash: `crl/crl.pem` lies in a directory below.
     pub name: &'a str,
     /// Its bytes.
     pub bytes: &'a [u8],
@@ -37,15 +37,15 @@ pub struct StagedDirectory(Plan);
 
 enum Plan {
     /// The directory is made under a hidden name and renamed.
-    New {
-        home: Folder,
-        name: OsString,
-        contents: Vec<(OsString, Content)>,
-        visibility: Visibility,
-        owner: Option<Owner>,
-    },
-    /// The directory is there; its files are released in the order given.
-    Fill(Vec<Staged>),
+    New { home: Folder, name: OsString, contents: Contents, visibility: Visibility, owner: Option<Owner> },
+    /// The directory is there; those below it come first, then its files in the order given.
+    Fill { below: Vec<StagedDirectory>, files: Vec<Staged> },
+}
+
+/// What is in a directory that does not exist yet.
+struct Contents {
+    files: Vec<(OsString, Content)>,
+    below: Vec<(OsString, Contents)>,
 }
 
 /// Stages the files of a directory. One that is missing will be made, with the mode of `visibility`, in a directory
@@ -68,7 +68,10 @@ impl StagedDirectory {
     /// in one that was there, what follows a file that failed is left out.
     pub fn release(self) -> Result<(), Unreleased> {
         match self.0 {
-            Plan::Fill(files) => release(files, OnFailure::Stop),
+            Plan::Fill { below, files } => {
+                below.into_iter().try_for_each(Self::release)?;
+                release(files, OnFailure::Stop)
+            }
             Plan::New { home, name, contents, visibility, owner } => {
                 let path = home.path.join(&name);
                 build(home, &name, &contents, visibility, owner)
@@ -85,61 +88,115 @@ fn stage_shaped(
     overwrite: Overwrite,
     shape: Shape,
 ) -> Result<StagedDirectory, FileError> {
-    match open_unless_missing(dir)? {
-        Target::There(folder) => fill(&Arc::new(folder), parts, overwrite, shape),
-        Target::Missing { home, name } => prepare_new(home, name, parts, visibility, shape),
+    stage_at(open_unless_missing(dir)?, parts, visibility, overwrite, shape)
+}
+
+fn stage_at(
+    target: Target,
+    parts: &[Part],
+    visibility: Visibility,
+    overwrite: Overwrite,
+    shape: Shape,
+) -> Result<StagedDirectory, FileError> {
+    match target {
+        Target::There(folder) => fill(&Arc::new(folder), parts, visibility, overwrite, shape),
+        Target::Missing { home, name } => {
+            let contents = prepare(&home, &home.path.join(&name), parts, shape)?;
+            Ok(StagedDirectory(Plan::New { home, name, contents, visibility, owner: shape.owner }))
+        }
     }
 }
 
 fn fill(
     folder: &Arc<Folder>,
     parts: &[Part],
+    visibility: Visibility,
     overwrite: Overwrite,
     shape: Shape,
 ) -> Result<StagedDirectory, FileError> {
+    let (here, below) = by_directory(parts);
+    let stage_below = |(name, parts): &(&str, Vec<Part>)| {
+        let home = Folder { path: folder.path.clone(), ..folder.enter(".".as_ref())? };
+        stage_at(look_for(home, name.into())?, parts, visibility, overwrite, shape)
+    };
     let stage_part = |part: &Part| {
         stage_in(folder, part.name.as_ref(), part.bytes, Shape { visibility: part.visibility, ..shape }, overwrite)
     };
-    Ok(StagedDirectory(Plan::Fill(parts.iter().map(stage_part).collect::<Result<_, _>>()?)))
+    let below = below.iter().map(stage_below).collect::<Result<_, _>>()?;
+    Ok(StagedDirectory(Plan::Fill { below, files: here.iter().map(stage_part).collect::<Result<_, _>>()? }))
 }
 
-fn prepare_new(
-    home: Folder,
-    name: OsString,
-    parts: &[Part],
-    visibility: Visibility,
-    shape: Shape,
-) -> Result<StagedDirectory, FileError> {
+/// Writes into the file system of `home` what will be in the directory `dir`.
+fn prepare(home: &Folder, dir: &Path, parts: &[Part], shape: Shape) -> Result<Contents, FileError> {
+    let (here, below) = by_directory(parts);
     let prepare_part = |part: &Part| {
-        let content = Content::prepare(&home, part.bytes, Shape { visibility: part.visibility, ..shape })
-            .map_err(|error| error.about(home.path.join(&name)))?;
+        let content = Content::prepare(home, part.bytes, Shape { visibility: part.visibility, ..shape })
+            .map_err(|error| error.about(dir.to_owned()))?;
         Ok((OsString::from(part.name), content))
     };
-    let contents = parts.iter().map(prepare_part).collect::<Result<_, FileError>>()?;
-    Ok(StagedDirectory(Plan::New { home, name, contents, visibility, owner: shape.owner }))
+    let prepare_below =
+        |(name, parts): &(&str, Vec<Part>)| Ok((OsString::from(name), prepare(home, &dir.join(name), parts, shape)?));
+    Ok(Contents {
+        files: here.iter().map(prepare_part).collect::<Result<_, FileError>>()?,
+        below: below.iter().map(prepare_below).collect::<Result<_, FileError>>()?,
+    })
+}
+
+/// Those right in the directory, and those of each directory below it by their names there.
+fn by_directory<'a>(parts: &[Part<'a>]) -> (Vec<Part<'a>>, Vec<(&'a str, Vec<Part<'a>>)>) {
+    let (mut here, mut below): (Vec<Part>, Vec<(&str, Vec<Part>)>) = (Vec::new(), Vec::new());
+    for part in parts {
+        let Some((dir, name)) = part.name.split_once('/') else {
+            here.push(*part);
+            continue;
+        };
+        let part = Part { name, ..*part };
+        match below.iter_mut().find(|(known, _)| *known == dir) {
+            Some((_, parts)) => parts.push(part),
+            None => below.push((dir, vec![part])),
+        }
+    }
+    (here, below)
 }
 
 fn build(
     home: Folder,
     name: &OsString,
-    contents: &[(OsString, Content)],
+    contents: &Contents,
     visibility: Visibility,
     owner: Option<Owner>,
 ) -> Result<(), FileError> {
     let mut hidden = HiddenFolder::create(home, hidden_name(name))?;
-    for (part, content) in contents {
-        content.enter(&hidden.folder, part)?;
-    }
-    let fault = |errno| FileError::from_errno(&hidden.home.path.join(name), "create", errno);
-    if let Some(Owner { uid, gid }) = owner {
-        rustix::fs::fchown(&hidden.folder.descriptor, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            .map_err(fault)?;
-    }
-    rustix::fs::fchmod(&hidden.folder.descriptor, Mode::from_raw_mode(visibility.directory_mode())).map_err(fault)?;
-    hidden.folder.sync()?;
+    contents.enter(&hidden.folder, &hidden.home.path.join(name), visibility, owner)?;
     hidden.home.take(&hidden.home, &hidden.name, name)?;
     hidden.settle();
     hidden.home.sync()
+}
+
+impl Contents {
+    /// Puts everything into a directory that nobody else looks into yet, `path` once it has its name; those below first,
+    /// so that each is durable when the one around it is.
+    fn enter(
+        &self,
+        folder: &Folder,
+        path: &Path,
+        visibility: Visibility,
+        owner: Option<Owner>,
+    ) -> Result<(), FileError> {
+        for (name, contents) in &self.below {
+            contents.enter(&folder.create_folder(name)?, &path.join(name), visibility, owner)?;
+        }
+        for (name, content) in &self.files {
+            content.enter(folder, name)?;
+        }
+        let fault = |errno| FileError::from_errno(path, "create", errno);
+        if let Some(Owner { uid, gid }) = owner {
+            rustix::fs::fchown(&folder.descriptor, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(fault)?;
+        }
+        rustix::fs::fchmod(&folder.descriptor, Mode::from_raw_mode(visibility.directory_mode())).map_err(fault)?;
+        folder.sync()
+    }
 }
 
 /// What an output directory is now.
@@ -154,11 +211,19 @@ pub(super) fn open_unless_missing(dir: &Path) -> Result<Target, FileError> {
         return Folder::open(dir).map(Target::There);
     }
     let (home, name) = Folder::beside(dir)?;
+    match look_for(home, name)? {
+        Target::There(folder) => Ok(Target::There(Folder { path: dir.to_owned(), ..folder })),
+        missing @ Target::Missing { .. } => Ok(missing),
+    }
+}
+
+/// A directory by its name in another, not through a link.
+fn look_for(home: Folder, name: OsString) -> Result<Target, FileError> {
     let Some(stat) = home.look(&name)? else { return Ok(Target::Missing { home, name }) };
     let path = home.path.join(&name);
     match Standing::from(&stat).kind {
         Kind::Symlink => Err(FileError::Symlink { path }),
-        Kind::Directory => Ok(Target::There(Folder { path: dir.to_owned(), ..home.enter(&name)? })),
+        Kind::Directory => Ok(Target::There(home.enter(&name)?)),
         Kind::File | Kind::Special => Err(FileError::NotADirectory { path }),
     }
 }
@@ -168,7 +233,11 @@ fn check_names(dir: &Path, parts: &[Part]) -> Result<(), FileError> {
         let mut components = Path::new(name).components();
         matches!((components.next(), components.next()), (Some(Component::Normal(only)), None) if only == name)
     };
-    match parts.iter().find(|part| !plain(part.name)) {
+    let fits = |name: &str| match name.split_once('/') {
+        None => plain(name),
+        Some((below, name)) => plain(below) && plain(name),
+    };
+    match parts.iter().find(|part| !fits(part.name)) {
         None => Ok(()),
         Some(part) => Err(FileError::NotAFile { path: PathBuf::from(format!("{}/{}", dir.display(), part.name)) }),
     }
@@ -226,6 +295,42 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         drop(staged(&home.path().join("server"), Overwrite::Refuse).unwrap());
         assert!(names(home.path()).is_empty());
+    }
+
+    const BELOW: [Part; 2] = [Part { name: "crl/crl.pem", bytes: b"crl", visibility: Visibility::Public }, PARTS[2]];
+
+    #[test]
+    fn a_file_below_lies_in_a_directory_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("server");
+        let stage = |overwrite| stage_directory(&dir, &BELOW, Visibility::Public, overwrite, None);
+        stage(Overwrite::Refuse).unwrap().release().unwrap();
+        assert_eq!(
+            (names(&dir), names(&dir.join("crl"))),
+            (vec!["crl".into(), "server.conf".into()], vec!["crl.pem".into()])
+        );
+        assert_eq!(standing(&dir.join("crl")).unwrap().unwrap().mode, 0o755);
+        assert_eq!(crate::files::read(&dir.join("crl/crl.pem"), 9).unwrap(), b"crl");
+        // one that is there keeps its mode, and what is in it counts
+        rustix::fs::chmod(dir.join("crl"), Mode::from_raw_mode(0o750)).unwrap();
+        assert!(stage(Overwrite::Refuse).is_err_and(|error| error.exists()));
+        stage(Overwrite::Replace).unwrap().release().unwrap();
+        assert_eq!(standing(&dir.join("crl")).unwrap().unwrap().mode, 0o750);
+    }
+
+    #[test]
+    fn a_directory_below_is_made_in_one_that_is_there_and_never_through_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let stage = || stage_directory(home.path(), &BELOW, Visibility::Public, Overwrite::Refuse, None);
+        drop(stage().unwrap());
+        assert!(names(home.path()).is_empty());
+        stage().unwrap().release().unwrap();
+        assert_eq!(names(home.path()), ["crl", "server.conf"]);
+        let other = tempfile::tempdir().unwrap();
+        symlink(home.path(), other.path().join("crl")).unwrap();
+        let linked = stage_directory(other.path(), &BELOW, Visibility::Public, Overwrite::Replace, None);
+        assert!(matches!(linked, Err(FileError::Symlink { .. })));
+        assert_eq!(names(other.path()), ["crl"]);
     }
 
     #[test]
@@ -305,7 +410,8 @@ mod tests {
         fn a_part_never_leaves_its_directory(name in "[a./]{0,4}|\\PC{0,8}") {
             let part = Part { name: &name, bytes: b"", visibility: Visibility::Public };
             if check_names(Path::new("d"), &[part]).is_ok() {
-                prop_assert!(!name.is_empty() && !name.contains('/') && name != "." && name != "..");
+                let words: Vec<&str> = name.split('/').collect();
+                prop_assert!(words.len() <= 2 && words.iter().all(|word| !["", ".", ".."].contains(word)));
             }
         }
     }

@@ -68,7 +68,9 @@ pub fn everybody(ca: Validity, gates: &[Gate], at: Time, until: Time) -> Vec<Loc
     };
     let mut rows: Vec<Lockout> = ends("the CA", ca).into_iter().map(|why| row(why, None, None)).collect();
     for gate in gates {
-        let renew = gate.name.as_ref().map(|name| format!("vpnpki renew {name}"));
+        // what is signed after the end of the CA ends with it
+        let mended = at <= ca.not_after();
+        let renew = gate.name.as_ref().filter(|_| mended).map(|name| format!("vpnpki renew {name}"));
         let own = gate.certificate.and_then(|validity| ends("its certificate", validity));
         rows.extend(own.map(|why| row(why, Some(gate), renew)));
         let crl = reading(&gate.crls, at).and_then(|validity| ends("the CRL that it reads", validity));

@@ -78,11 +78,13 @@ pub enum Purpose {
     Directory,
     /// A private or shared key.
     Secret,
+    /// The CRL and a directory of its own, which may belong to whoever publishes.
+    Crl,
     /// Anything else that the server reads.
     Public,
 }
 
-/// What of it is not as it should be. `owner` is to whom the files may belong beside root.
+/// What of it is not as it should be.
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(facts.behind.as_ref().map(|behind| crl(&facts.dir, behind)));
@@ -135,7 +137,8 @@ fn modes(entry: &Entry) -> Option<Finding> {
 /// Files belong to root or to whoever has the directory: somebody else could change what the server does.
 fn owners(entries: &[Entry]) -> Vec<Finding> {
     let Some(home) = entries.iter().find(|entry| entry.purpose == Purpose::Directory) else { return Vec::new() };
-    let strange = entries.iter().filter(|entry| entry.uid != 0 && entry.uid != home.uid);
+    let strange =
+        entries.iter().filter(|entry| entry.purpose != Purpose::Crl && entry.uid != 0 && entry.uid != home.uid);
     strange
         .map(|entry| {
             let why = format!("belongs to uid {}, the directory to uid {}", entry.uid, home.uid);
@@ -168,7 +171,8 @@ mod tests {
         let entries = vec![
             entry("/s", Purpose::Directory, 0o755, 7),
             entry("/s/server.key", Purpose::Secret, 0o600, 7),
-            entry("/s/crl.pem", Purpose::Public, 0o644, 0),
+            entry("/s/server.crt", Purpose::Public, 0o644, 0),
+            entry("/s/crl", Purpose::Crl, 0o755, 9),
         ];
         assert_eq!(findings(&facts(entries)), []);
     }
@@ -179,6 +183,7 @@ mod tests {
             (Purpose::Secret, 0o640, 7, "chmod 0600 /s/f"),
             (Purpose::Secret, 0o604, 7, "chmod 0600 /s/f"),
             (Purpose::Public, 0o664, 7, "chmod go-w /s/f"),
+            (Purpose::Crl, 0o646, 9, "chmod go-w /s/f"),
             (Purpose::Public, 0o644, 8, "chown 7 /s/f"),
         ] {
             let entries = vec![entry("/s", Purpose::Directory, 0o755, 7), entry("/s/f", purpose, mode, uid)];

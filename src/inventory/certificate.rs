@@ -253,9 +253,9 @@ mod tests {
         let renewed = Certificate { overlap_ends: ends, ..certificate(None) };
         assert_eq!((renewed.status(before), renewed.refusal(before)), (Status::Superseded, None));
         assert_eq!((renewed.status(at), renewed.refusal(at).unwrap().reason), (Status::Revoked, Reason::Superseded));
-        let hold = Some(Revocation { at: Time::from_unix(5), reason: Reason::CertificateHold });
-        let held = Certificate { overlap_ends: ends, ..certificate(hold) };
-        assert_eq!((held.status(before), held.status(at)), (Status::Suspended, Status::Revoked));
+        let suspended = Some(Revocation { at: Time::from_unix(5), reason: Reason::CertificateHold });
+        let paused = Certificate { overlap_ends: ends, ..certificate(suspended) };
+        assert_eq!((paused.status(before), paused.status(at)), (Status::Suspended, Status::Revoked));
         let stolen = Some(Revocation { at: Time::from_unix(5), reason: Reason::KeyCompromise });
         let revoked = Certificate { overlap_ends: ends, ..certificate(stolen) };
         assert_eq!(revoked.refusal(at), stolen);

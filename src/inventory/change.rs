@@ -172,19 +172,15 @@ impl Change {
             Self::Parameter(parameter) => hasher.text(&parameter.text),
             Self::Secret(secret) => hasher.bytes(&secret.sealed),
             Self::Unlocker(unlocker) => hasher.text(&unlocker.kind).text(&unlocker.label).bytes(&unlocker.wrapped),
-            Self::Peer(peer) => hasher
-                .text(peer.name.as_str())
-                .text(&peer.role.to_string())
-                .time(peer.created)
-                .bytes(peer.current.octets())
-                .text(peer.note.as_deref().unwrap_or_default())
-                .bytes(peer.bundle.as_ref().map_or(&[][..], |digest| &digest.0)),
+            Self::Peer(peer) => digest_peer(&mut hasher, peer),
             Self::Certificate(certificate) => digest_certificate(&mut hasher, certificate),
             Self::CertificateDer(_, der) => hasher.bytes(der),
             Self::SealedKey(_, sealed) => hasher.bytes(sealed.as_ref()?),
             Self::Crl(crl) => digest_crl(&mut hasher, crl),
             Self::Ladder(_, rungs) if rungs.is_empty() => return None,
-            Self::Ladder(_, rungs) => rungs.iter().fold(&mut hasher, digest_crl),
+            Self::Ladder(_, rungs) => {
+                rungs.iter().fold(&mut hasher, |hasher, rung| digest_crl(hasher.time(rung.due), rung))
+            }
             Self::Target(target) => hasher.text(&target.server).time(target.added),
         };
         Some(hasher.finish())
@@ -192,7 +188,19 @@ impl Change {
 }
 
 fn digest_crl<'a>(hasher: &'a mut Hasher, crl: &SignedCrl) -> &'a mut Hasher {
-    hasher.number(crl.number).number(crl.entries).validity(crl.validity).time(crl.due).bytes(&crl.der)
+    hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der)
+}
+
+/// What came with format 2 is hashed where it is there, so that the digests of before stay what they were.
+fn digest_peer<'a>(hasher: &'a mut Hasher, peer: &Peer) -> &'a mut Hasher {
+    hasher.text(peer.name.as_str()).text(&peer.role.to_string()).time(peer.created).bytes(peer.current.octets());
+    if let Some(note) = &peer.note {
+        hasher.text("note").text(note);
+    }
+    match &peer.bundle {
+        Some(bundle) => hasher.text("bundle").bytes(&bundle.0),
+        None => hasher,
+    }
 }
 
 fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> &'a mut Hasher {

@@ -127,6 +127,11 @@ pub enum Event {
         /// SHA-256 of its DER.
         sha256: Digest,
     },
+    /// The private keys and the note of a peer without access were dropped.
+    Forgotten {
+        /// Whose.
+        name: Name,
+    },
     /// A server's directory was named as one to publish to.
     TargetAdded {
         /// Absolute path.
@@ -280,6 +285,7 @@ impl fmt::Display for Event {
             Self::CrlSigned { number, entries, validity, .. } => {
                 write!(f, "CRL {number} with {entries} serials until {}", validity.not_after().date())
             }
+            Self::Forgotten { name } => write!(f, "dropped what was kept of {name}"),
             Self::TargetAdded { dir } => write!(f, "publishes to {}", escape(dir)),
             Self::RolledBack { dir, number, learned } => {
                 write!(f, "rolled-back: CRL {number} in {} was newer, {learned} serials taken over", escape(dir))

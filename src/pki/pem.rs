@@ -52,6 +52,17 @@ pub(super) fn mentions(label: &str, text: &[u8]) -> bool {
     position(text, format!("-----BEGIN {label}-----").as_bytes()).is_some()
 }
 
+/// How many blocks with this label begin somewhere in `text`.
+pub(super) fn count(label: &str, text: &[u8]) -> usize {
+    let begin = format!("-----BEGIN {label}-----");
+    let (mut rest, mut found) = (text, 0);
+    while let Some(start) = position(rest, begin.as_bytes()) {
+        rest = &rest[start + begin.len()..];
+        found += 1;
+    }
+    found
+}
+
 /// The next block from its first to its last dash, and what comes after it.
 fn next_block<'a>(label: &str, text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let start = position(text, format!("-----BEGIN {label}-----").as_bytes())?;
@@ -103,6 +114,7 @@ mod tests {
         let text = format!("subject=a\r\n{}noise\n{}end", encode(CERTIFICATE, b"one"), encode(CERTIFICATE, b"two"));
         assert_eq!(decode_all(CERTIFICATE, text.as_bytes()), Ok(vec![b"one".to_vec(), b"two".to_vec()]));
         assert_eq!(decode(CRL, text.as_bytes()), Err(PemError::Missing(CRL)));
+        assert_eq!((count(CERTIFICATE, text.as_bytes()), count(CRL, text.as_bytes())), (2, 0));
     }
 
     #[test]

@@ -15,6 +15,24 @@ pub(super) fn group(name: &str) -> Result<Option<u32>, FileError> {
     look_up(Path::new("/etc/group"), name)
 }
 
+/// The home of a user by number, if the file has it.
+pub(super) fn home(uid: u32) -> Result<Option<String>, FileError> {
+    match files::read(Path::new("/etc/passwd"), LIMIT) {
+        Ok(bytes) => Ok(home_in(&String::from_utf8_lossy(&bytes), uid)),
+        Err(error) if error.not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The third field is the number and the sixth the home (passwd(5)).
+fn home_in(text: &str, uid: u32) -> Option<String> {
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let found = fields.next()?.parse() == Ok(uid);
+        found.then(|| fields.nth(2)).flatten().filter(|home| home.starts_with('/')).map(str::to_owned)
+    })
+}
+
 fn look_up(path: &Path, name: &str) -> Result<Option<u32>, FileError> {
     match files::read(path, LIMIT) {
         Ok(bytes) => Ok(number(&String::from_utf8_lossy(&bytes), name)),
@@ -46,12 +64,14 @@ mod tests {
         assert_eq!(number(text, "nob"), None);
         assert_eq!(number("nogroup:x:65534:\n", "nogroup"), Some(65534));
         assert_eq!(user("root").unwrap(), Some(0));
+        assert_eq!(home_in(text, 0).as_deref(), Some("/root"));
+        assert_eq!(home_in(text, 7), None);
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "[a:0-9\n]{0,60}", name in "[a]{0,3}") {
-            let _ = number(&text, &name);
+            let _ = (number(&text, &name), home_in(&text, 0));
         }
     }
 }

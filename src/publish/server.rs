@@ -2,7 +2,7 @@
 //! Knows nothing of what is in a CRL; looks, and writes nothing.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     path::{Component, Path, PathBuf},
 };
 
@@ -54,11 +54,28 @@ impl ServerDirectory {
 /// `ca.crt` there must hold it, and a `*.conf` there must name a file in the directory in `crl-verify`.
 /// Configurations of clients and of servers of other authorities are passed over.
 pub fn inspect(dir: &Path, ca: &[u8]) -> Result<ServerDirectory, PublishError> {
-    let names = files::list(dir).map_err(|error| match error {
+    let names = names(dir)?;
+    check_ca(dir, ca)?;
+    examine_all(dir, &names, ca)
+}
+
+/// The same where `ca.crt` may be missing, since the caller has the certificate from elsewhere; one that is there counts.
+pub fn inspect_without_ca(dir: &Path, ca: &[u8]) -> Result<ServerDirectory, PublishError> {
+    let names = names(dir)?;
+    match check_ca(dir, ca) {
+        Ok(()) | Err(PublishError::NoCa { .. }) => examine_all(dir, &names, ca),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn names(dir: &Path) -> Result<Vec<OsString>, PublishError> {
+    files::list(dir).map_err(|error| match error {
         FileError::NotFound { .. } => PublishError::Missing { dir: dir.to_owned() },
         other => other.into(),
-    })?;
-    check_ca(dir, ca)?;
+    })
+}
+
+fn examine_all(dir: &Path, names: &[OsString], ca: &[u8]) -> Result<ServerDirectory, PublishError> {
     let mut found = ServerDirectory { dir: dir.to_owned(), readers: Vec::new(), blind: Vec::new() };
     let mut first_fault = None;
     for name in names.iter().filter(|name| Path::new(name).extension() == Some(OsStr::new("conf"))) {
@@ -255,6 +272,18 @@ mod tests {
         assert!(matches!(looked("<crl-verify>\nx\n</crl-verify>"), Err(PublishError::Inline { .. })));
         let moved = looked("crl-verify crl.pem\nchroot /var/empty");
         assert!(matches!(moved, Err(PublishError::Moved { directive: "chroot", .. })));
+    }
+
+    #[test]
+    fn a_directory_without_ca_crt_is_looked_into_only_where_the_certificate_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "server.conf", &format!("<ca>\n{}</ca>\ncrl-verify crl/crl.pem", armoured(OURS)));
+        assert!(matches!(inspect(dir.path(), OURS), Err(PublishError::NoCa { .. })));
+        assert_eq!(inspect_without_ca(dir.path(), OURS).unwrap().crls(), [dir.path().join("crl/crl.pem")]);
+        assert!(matches!(inspect_without_ca(dir.path(), b"another"), Err(PublishError::AnotherCa { .. })));
+        write(dir.path(), "ca.crt", &armoured(b"other"));
+        assert!(matches!(inspect_without_ca(dir.path(), OURS), Err(PublishError::AnotherCa { .. })));
+        assert!(matches!(inspect_without_ca(&dir.path().join("none"), OURS), Err(PublishError::Missing { .. })));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! What revoking and `status` need of the settings: where the CRL goes, how long it holds, who reads it, what is due.
 //! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use toml_edit::{Table, Value};
 
@@ -19,6 +23,8 @@ pub struct Publish {
     pub mode: PublishMode,
     /// Servers' directories, absolute or relative to the PKI directory.
     pub dirs: Vec<PathBuf>,
+    /// The program that is run after publishing, by its absolute path, and its arguments.
+    pub after: Option<Vec<String>>,
 }
 
 /// Whether revoking publishes.
@@ -38,6 +44,8 @@ pub struct Publishing {
     pub mode: PublishMode,
     /// Servers' directories, absolute or relative to the PKI directory.
     pub dirs: Vec<PathBuf>,
+    /// The program that is run after publishing, by its absolute path, and its arguments.
+    pub after: Option<Vec<String>>,
     /// How long a CRL holds; as long as the CA when not set.
     pub crl_days: Option<u32>,
     /// Who must be able to read the CRL, when the server drops its privileges.
@@ -61,6 +69,7 @@ impl Publishing {
         Self {
             mode: publish.mode,
             dirs: publish.dirs.clone(),
+            after: publish.after.clone(),
             crl_days: *crl_days,
             user: server.user.clone(),
             group: server.group.clone(),
@@ -89,14 +98,38 @@ pub fn load_publishing(text: &str, file: &str) -> (Publishing, Vec<String>) {
 pub fn read(reader: &mut Reader, root: &Table) -> Publish {
     if let Some(tables) = reader.tables(root, "publish", &["dir"]) {
         let dirs = tables.iter().filter_map(|table| dir(reader, table)).collect();
-        return Publish { mode: PublishMode::Auto, dirs };
+        return Publish { mode: PublishMode::Auto, dirs, after: None };
     }
-    let section = reader.section(root, "publish", &["mode", "dirs"]);
+    let section = reader.section(root, "publish", &["mode", "dirs", "after"]);
     let dirs = reader.many(&section, "dirs", &directory).unwrap_or_default();
     Publish {
         mode: reader.one(&section, "mode", &reader::parsed).map_or_else(PublishMode::default, Read::into_value),
         dirs: dirs.into_iter().map(Read::into_value).collect(),
+        after: after(reader, &section),
     }
+}
+
+/// All of the words or none: a program with an argument missing does something else.
+fn after(reader: &mut Reader, section: &Section) -> Option<Vec<String>> {
+    let words = reader.many(section, "after", &word)?;
+    if reader.has_fault(section, "after") {
+        return None;
+    }
+    let words: Vec<String> = words.into_iter().map(Read::into_value).collect();
+    if words.first().is_some_and(|program| Path::new(program).is_absolute()) {
+        return Some(words);
+    }
+    let line = reader.line(section, "after");
+    reader.fault(section, "after", line, "must begin with a program's absolute path: `[\"/usr/local/sbin/push-crl\"]`");
+    None
+}
+
+fn word(value: &Value) -> Result<String, String> {
+    let text = reader::text(value)?;
+    if text.contains('\0') {
+        return Err("must not hold the character NUL, which ends a word".to_owned());
+    }
+    Ok(text)
 }
 
 fn dir(reader: &mut Reader, table: &Section) -> Option<PathBuf> {
@@ -157,7 +190,7 @@ fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
 impl Publishing {
     fn take(&mut self, section: &str, read: Self) {
         match section {
-            "publish" => (self.mode, self.dirs) = (read.mode, read.dirs),
+            "publish" => (self.mode, self.dirs, self.after) = (read.mode, read.dirs, read.after),
             "crl" => self.crl_days = read.crl_days,
             "due" => self.due = read.due,
             _ => {
@@ -288,9 +321,31 @@ mod tests {
         assert_eq!((read.dirs.len(), read.crl_days, read.faulty), (0, Some(9), true));
     }
 
+    #[test]
+    fn what_runs_after_publishing_is_read_whole_or_not_at_all() {
+        let after = |text: &str| publishing(&format!("[client]\nremotes = [\"vpn.example.com\"]\n[publish]\n{text}"));
+        let (read, warnings) = after("after = [\"/bin/push\", \"vpn 2\", \"\"]");
+        assert_eq!((read.after, read.faulty), (Some(["/bin/push", "vpn 2", ""].map(str::to_owned).to_vec()), false));
+        assert!(warnings.is_empty());
+        for text in [
+            "after = [\"push\"]",
+            "after = []",
+            "after = [\"/bin/push\", 1]",
+            "after = \"/bin/push\"",
+            "after = [\"/bin/a\\u0000\"]",
+        ] {
+            let (read, warnings) = after(text);
+            assert_eq!((read.after, read.faulty, warnings.len()), (None, true, 1), "{text}: {warnings:?}");
+            assert!(warnings[0].starts_with("vpnpki.toml:4: publish.after: must "), "{warnings:?}");
+        }
+        // also out of a file that is broken elsewhere
+        let (read, _) = publishing("[publish]\nafter = [\"/bin/push\"]\n[client]\nremotes = [\n");
+        assert_eq!((read.after.map(|words| words.len()), read.faulty), (Some(1), false));
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
+        fn no_text_panics(text in ".{0,80}", lines in "((\\[\\[?(publish|crl|server)\\]\\]?|(dir|days|mode|after) ?= ?[\"/a0-9\\[]{0,5})\n){0,6}") {
             let _ = (publishing(&text), publishing(&lines));
         }
     }

@@ -7,6 +7,7 @@ use toml_edit::{Table, Value};
 
 use super::{
     client::{self, Client},
+    crl_file::CrlFile,
     reader::{self, Read, Reader},
     remote::{Proto, PORT},
 };
@@ -27,6 +28,8 @@ pub struct Server {
     pub group: Option<String>,
     /// Where its management interface is.
     pub management: Option<Management>,
+    /// Where it reads its CRL, relative to its directory.
+    pub crl_file: CrlFile,
     /// Directives added as they are.
     pub extra: Vec<String>,
     /// How long server certificates hold; as long as the CA when not set.
@@ -68,6 +71,7 @@ impl Default for Server {
             user: None,
             group: None,
             management: None,
+            crl_file: CrlFile::default(),
             extra: Vec::new(),
             days: None,
             template_without: Vec::new(),
@@ -94,6 +98,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         user: reader.one(&section, "user", &account).map(Read::into_value),
         group: reader.one(&section, "group", &account).map(Read::into_value),
         management: reader.one(&section, "management", &reader::parsed).map(Read::into_value),
+        crl_file: reader.one(&section, "crl-file", &reader::parsed).map_or_else(CrlFile::default, Read::into_value),
         extra: client::extra(reader, &section, Role::Server),
         days: reader.one(&section, "days", &super::days).map(Read::into_value),
         template_without: without.into_iter().map(Read::into_value).collect(),
@@ -187,13 +192,14 @@ impl fmt::Display for Without {
     }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "port",
     "proto",
     "name-prefix",
     "user",
     "group",
     "management",
+    "crl-file",
     "extra",
     "days",
     "template-without",

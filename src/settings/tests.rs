@@ -45,7 +45,7 @@ fn everything_can_be_set() {
         "file-name = \"{name}-{vpn}\"\nfloat = true\ntun-mtu = 1000\ndays = 30\nextra = [\"mssfix 1300\"]\n\
          [vpn]\nname = \"Example VPN\"\n\
          [server]\nport = 1195\nproto = \"tcp\"\nname-prefix = \"gate\"\nuser = \"nobody\"\ngroup = \"nogroup\"\n\
-         management = \"127.0.0.1 7505\"\nextra = [\"max-clients 9\"]\ndays = 90\ntemplate-without = [\"crl-verify\"]\n\
+         management = \"127.0.0.1 7505\"\ncrl-file = \"crl/crl.pem\"\nextra = [\"max-clients 9\"]\ndays = 90\ntemplate-without = [\"crl-verify\"]\n\
          reneg-sec = 10\nhand-window = 5\ntran-window = 6\n\
          [network]\npool = \"10.9.0.0/16\"\nroutes = [\"172.16.0.0/12\"]\ndns = [\"9.9.9.9\"]\nredirect-gateway = true\n\
          [keys]\nalgorithm = \"rsa2048\"\nkeep = \"never\"\n[ca]\ndays = 99\n[crl]\ndays = 9\n\
@@ -57,6 +57,7 @@ fn everything_can_be_set() {
     assert_eq!((server.port, server.proto, server.name_prefix.as_str()), (1195, Proto::Tcp, "gate"));
     assert_eq!((server.user.as_deref(), server.group.as_deref()), (Some("nobody"), Some("nogroup")));
     assert_eq!(server.management.as_ref().map(ToString::to_string).as_deref(), Some("127.0.0.1 7505"));
+    assert_eq!(server.crl_file.as_str(), "crl/crl.pem");
     assert_eq!((server.days, &server.template_without[..]), (Some(90), &[Without::CrlVerify][..]));
     assert_eq!((server.reneg_sec, server.hand_window, server.tran_window), (Some(10), Some(5), Some(6)));
     assert_eq!((network.pool.to_string(), network.routes.len(), network.dns.len()), ("10.9.0.0/16".to_owned(), 1, 1));
@@ -126,6 +127,9 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[server]\nmanagement = \"m.sock unix\"", 4, "server.management", "absolute"),
         ("[server]\nmanagement = \"127.0.0.1\"", 4, "server.management", "PATH unix"),
         ("[server]\ntemplate-without = [\"ca\"]", 4, "server.template-without", "crl-verify"),
+        ("[server]\ncrl-file = \"/etc/crl.pem\"", 4, "server.crl-file", "plain names"),
+        ("[server]\ncrl-file = \"a/b/crl.pem\"", 4, "server.crl-file", "plain names"),
+        ("[server]\ncrl-file = \"server.conf\"", 4, "server.crl-file", "another file"),
         ("[server]\nreneg-sec = 0", 4, "server.reneg-sec", "from 5"),
         ("[server]\nextra = [\"crl-verify x\"]", 4, "server.extra", "revoked"),
         ("[server.port]\nx = 1", 3, "server.port", "not a section"),
@@ -148,6 +152,8 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[control-channel]\nmode = \"tls-crypt-v2\"", 4, "control-channel.mode", "not supported yet"),
         ("[control-channel]\nmode = \"none\"", 4, "control-channel.mode", "tls-auth"),
         ("[publish]\nmode = \"no\"", 4, "publish.mode", "manual"),
+        ("[publish]\nafter = [\"push\"]", 4, "publish.after", "absolute path"),
+        ("[[publish]]\nafter = [\"/bin/push\"]\ndir = \"a\"", 4, "publish.after", "no such setting"),
         ("[publish]\ndir = \"/a\"", 4, "publish.dir", "did you mean `dirs`?"),
         ("[[publish]]\ndir = \"\"", 4, "publish.dir", "a directory"),
         ("[[publish]]\n", 3, "publish.dir", "is missing"),

@@ -1,4 +1,4 @@
--- The store of one authority, format 1. Every statement of SQL that makes a table is here; every column says what it holds.
+-- The store of one authority, format 2. Every statement of SQL that makes a table is here; every column says what it holds.
 -- Times are whole seconds of UTC since 1970. Serials are unsigned, big-endian, without leading zeros.
 -- `entry` is in every table the seq of the ledger entry that last changed the row.
 

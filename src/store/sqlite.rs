@@ -15,6 +15,7 @@ use crate::{
     store::{Access, Store, StoreError, View, Writing},
 };
 
+pub(super) mod migrate;
 mod read;
 mod write;
 
@@ -46,7 +47,7 @@ impl Sqlite {
             (result, _) => result,
         };
         let connection = opened.map_err(|error| opening_fault(dir, error))?;
-        check_format(&connection)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
 
@@ -136,9 +137,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error>
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions
+    // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions;
+    // secure_delete: a key that was dropped is overwritten, not left in a free page
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = ON;",
     )?;
     // the first read proves that the file, its WAL and its shared memory can be used
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
@@ -168,17 +171,6 @@ fn escape_uri(path: &Path) -> String {
     path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 
-fn check_format(connection: &Connection) -> Result<(), StoreError> {
-    let found: i64 = connection
-        .query_row("SELECT version FROM format", [], |row| row.get(0))
-        .map_err(|error| StoreError::Damaged(format!("it names no format ({error})")))?;
-    match found {
-        FORMAT => Ok(()),
-        _ if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
-        _ => Err(StoreError::Damaged(format!("format {found} never existed"))),
-    }
-}
-
 fn notices(dir: &Path) -> Vec<String> {
     match files::filesystem_kind(dir) {
         Ok(FilesystemKind::Local) | Err(_) => Vec::new(),
@@ -190,7 +182,7 @@ fn notices(dir: &Path) -> Vec<String> {
 }
 
 /// The schema in `schema.sql`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How long opening waits for someone who is closing.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -396,3 +396,36 @@ const COLUMNS: [(&str, &str); 34] = [
     ("ledger", "hash"),
     ("ledger", "mac"),
 ];
+
+/// Tables, columns and indices as SQLite knows them, however their statements were written.
+fn shape(dir: &Path) -> Vec<(String, String, String, i64, i64)> {
+    let connection = rusqlite::Connection::open(dir.join("pki.db")).unwrap();
+    let sql = "SELECT s.type, s.name, c.name, c.\"notnull\", c.pk FROM sqlite_schema s, pragma_table_xinfo(s.name) c
+               WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite_%'
+               UNION ALL SELECT s.type, s.name, coalesce(i.name, ''), i.desc, 0 FROM sqlite_schema s, pragma_index_xinfo(s.name) i
+               WHERE s.type = 'index' AND s.name NOT LIKE 'sqlite_%' AND i.key ORDER BY 1, 2, 3";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)));
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_store_of_format_1_becomes_what_is_made_today() {
+    let [old, new] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+    write(&old.path().join("pki.db"), include_bytes!("fixtures/format-1.db"));
+    drop(open(old.path(), Access::Read).unwrap());
+    drop(create(new.path()).unwrap());
+    assert_eq!(shape(old.path()), shape(new.path()));
+}
+
+#[test]
+fn a_store_of_format_1_where_nothing_can_be_written_says_so_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pki.db");
+    let before = include_bytes!("fixtures/format-1.db");
+    write(&file, before);
+    let connection = rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    assert!(matches!(sqlite::migrate::to_current(&connection), Err(StoreError::Older)));
+    drop(connection);
+    assert_eq!(files::read(&file, 1 << 20).unwrap(), before);
+}

@@ -4,7 +4,7 @@
 use super::TemplateError;
 use crate::{
     openvpn::{client::CREDENTIALS, directive},
-    settings::Without,
+    settings::{Server, Without},
 };
 
 /// A client's configuration, credentials still marked.
@@ -17,28 +17,27 @@ pub fn check_client(file: &str, text: &str, without: &[Without]) -> Result<(), T
     if let Some(line) = text.lines().position(|line| !line.is_ascii()) {
         return Err(refused(file, line, &"only ASCII is read alike by all clients"));
     }
-    require(file, &lines, ["remote-cert-tls", "server"], "remote-cert-tls server", Without::RemoteCertTls, without)
+    require(file, &lines, ["remote-cert-tls", "server"], Without::RemoteCertTls, without)
 }
 
 /// A server's configuration.
-pub fn check_server(file: &str, text: &str, without: &[Without]) -> Result<(), TemplateError> {
-    let lines = directives(file, text)?;
-    require(file, &lines, ["crl-verify", "crl.pem"], "crl-verify crl.pem", Without::CrlVerify, without)?;
-    require(file, &lines, ["remote-cert-tls", "client"], "remote-cert-tls client", Without::RemoteCertTls, without)
+pub fn check_server(file: &str, text: &str, server: &Server) -> Result<(), TemplateError> {
+    let (lines, without) = (directives(file, text)?, &server.template_without);
+    require(file, &lines, ["crl-verify", server.crl_file.as_str()], Without::CrlVerify, without)?;
+    require(file, &lines, ["remote-cert-tls", "client"], Without::RemoteCertTls, without)
 }
 
 fn require(
     file: &str,
     lines: &[Vec<String>],
     wanted: [&str; 2],
-    directive: &'static str,
     word: Without,
     without: &[Without],
 ) -> Result<(), TemplateError> {
     if without.contains(&word) || lines.iter().any(|words| *words == wanted) {
         return Ok(());
     }
-    Err(TemplateError::Lacks { file: file.to_owned(), directive, word: word.to_string() })
+    Err(TemplateError::Lacks { file: file.to_owned(), directive: wanted.join(" "), word: word.to_string() })
 }
 
 /// Every line outside inline blocks, as `OpenVPN` splits it.

@@ -71,7 +71,7 @@ fn a_setting_without_effect_is_refused_unless_meant() {
 #[test]
 fn what_protects_cannot_be_left_out_unless_a_setting_names_it() {
     for (file, text, line, word) in [
-        (SERVER, server(), "crl-verify crl.pem\n", "crl-verify"),
+        (SERVER, server().replace("{{ crl_file }}", "crl.pem"), "crl-verify crl.pem\n", "crl-verify"),
         (SERVER, server(), "remote-cert-tls client\n", "remote-cert-tls"),
         (CLIENT, client(), "remote-cert-tls server\n", "remote-cert-tls"),
     ] {
@@ -85,6 +85,15 @@ fn what_protects_cannot_be_left_out_unless_a_setting_names_it() {
             assert!(overridden(file, &lacking, &allowed).is_ok(), "{lacking}");
         }
     }
+}
+
+#[test]
+fn a_template_that_names_another_list_than_the_settings_is_refused() {
+    let written = server().replace("{{ crl_file }}", "crl.pem");
+    assert!(overridden(SERVER, &written, "").is_ok());
+    let error = overridden(SERVER, &written, "[server]\ncrl-file = \"crl/crl.pem\"").unwrap_err().to_string();
+    assert!(error.contains("`crl-verify crl/crl.pem` is missing"), "{error}");
+    assert!(overridden(SERVER, &server(), "[server]\ncrl-file = \"crl/crl.pem\"").is_ok());
 }
 
 #[test]

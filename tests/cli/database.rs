@@ -27,7 +27,10 @@ pub enum Macs {
 
 impl<'a> Database<'a> {
     pub fn of(site: &'a Site) -> Self {
-        Self { site, connection: Connection::open(site.path("pki/pki.db")).expect("the store") }
+        let connection = Connection::open(site.path("pki/pki.db")).expect("the store");
+        // the references of the schema bind no one who writes the file
+        connection.pragma_update(None, "foreign_keys", false).expect("a wish");
+        Self { site, connection }
     }
 
     /// Changes at least one row.

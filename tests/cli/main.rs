@@ -6,12 +6,16 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod after;
 mod bundles;
 mod database;
 mod exits;
+mod forget;
 mod golden;
+mod install;
 mod json;
 mod keyholders;
+mod life;
 mod modes;
 mod names;
 mod passphrases;
@@ -21,6 +25,7 @@ mod rollback;
 mod scripts;
 mod settings;
 mod site;
+mod systemd;
 mod tampering;
 mod templates;
 mod terminal;

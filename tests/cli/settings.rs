@@ -121,7 +121,12 @@ fn changed_settings_make_new_bundles_without_issuing() {
     ] {
         assert!(server.lines().any(|found| found == line), "`{line}` is missing\n{server}");
     }
-    assert_eq!((site.run("list --history --json").stdout, site.run("log").stdout), (list, log), "something was issued");
+    assert_eq!(site.run("list --history --json").stdout, list, "something was issued");
+    let longer = site.run("log").stdout;
+    let new: Vec<&str> = longer.strip_prefix(&log).expect("the entries of before").lines().collect();
+    assert!(matches!(new[..], [one] if one.contains("export: 3 bundles made with new settings")), "{new:?}");
+    site.run("export --all --force").succeeds();
+    assert_eq!(site.run("log").stdout, longer, "bundles with the same settings are nothing new");
 }
 
 #[test]

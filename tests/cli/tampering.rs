@@ -148,7 +148,7 @@ fn whoever_takes_back_the_list_too_still_meets_the_published_one() {
     {
         let database = Database::of(&site);
         database.take_back_revocation(&serial, Macs::Kept);
-        database.change("UPDATE crl_chunk SET der = ?1", [chunk]);
+        database.change("UPDATE crl_chunk SET der = ?1, number = 1", [chunk]);
         database
             .change("UPDATE crl SET number = 1, entries = 0, this_update = CAST(CAST(?1 AS TEXT) AS INTEGER)", [row]);
     }

@@ -165,6 +165,22 @@ fn ending_a_server_is_asked_at_a_terminal() {
 }
 
 #[test]
+fn forgetting_is_asked_at_a_terminal() {
+    let site = Site::published("");
+    site.set("#keep", "keep = \"always\"");
+    site.run("issue client1 --no-export").succeeds();
+    site.run("revoke client1").succeeds();
+    let kept = || site.json("show client1")["certificates"][0]["key_kept"].clone();
+    for (answer, code, left) in [("n", 1, true), ("", 1, true), ("y", 0, false)] {
+        let mut person = Person::runs(&site, "forget client1");
+        person.sees("drop the private keys and the note of `client1`? [y/N] ");
+        person.types(answer);
+        let (seen, status) = person.ends();
+        assert_eq!((status.code(), kept()), (Some(code), left.into()), "{seen}");
+    }
+}
+
+#[test]
 fn colour_is_for_a_terminal_that_wants_it() {
     let site = Site::new();
     let (seen, _) = Person::runs(&site, "issue client1").ends();

@@ -76,6 +76,35 @@ fn revoke_is_all_or_nothing() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn renew_is_all_or_nothing() {
+    let once = |line: &str| {
+        let program = env!("CARGO_BIN_EXE_vpnpki");
+        format!("!{program} list --history --status superseded -q | grep -q . || {program} {line} --force")
+    };
+    let line = "renew client1 client2 -o .";
+    let before: Vec<_> = [&BEFORE[..], &["!rm client1.ovpn"]].concat();
+    stands(&Act { before: &before, line, mend: &[&once(line), "export client1 client2 --force", "crl publish"] });
+    let line = "renew server";
+    stands(&Act { before: &BEFORE, line, mend: &[&once(line), "export server -o served --force", "crl publish"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn suspend_and_resume_are_all_or_nothing() {
+    stands(&Act { before: &BEFORE, line: "suspend client1", mend: &["suspend client1"] });
+    let suspended: Vec<_> = [&BEFORE[..], &["suspend client1", AHEAD]].concat();
+    stands(&Act { before: &suspended, line: "resume client1", mend: &["resume client1"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_ladder_is_all_or_nothing() {
+    let short: Vec<_> = [&BEFORE[..], &["!sed -i 's/^.crl.$/[crl]\\ndays = 14/' pki/vpnpki.toml"]].concat();
+    stands(&Act { before: &short, line: "crl ladder --weeks 3", mend: &["crl ladder --weeks 3"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn crl_refresh_leaves_a_whole_crl() {
     stands(&Act { before: &BEFORE, line: "crl refresh", mend: &["crl refresh"] });
 }
@@ -95,6 +124,25 @@ fn a_new_target_is_recorded_and_gets_its_crl_or_neither() {
 fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
     let stale: Vec<_> = [&BEFORE[..], &["!cp empty.pem served/crl.pem", AHEAD]].concat();
     stands(&Act { before: &stale, line: "crl publish", mend: &["crl publish"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn forget_is_all_or_nothing() {
+    let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
+    let left: Vec<_> =
+        [&BEFORE[..1], &[keep, "issue client2 --note desk-4 --no-export"], &["revoke client1 client2"]].concat();
+    let line = "forget client1 client2 --yes";
+    stands(&Act { before: &left, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_install_over_an_older_crl_leaves_a_whole_one() {
+    let carried: Vec<_> =
+        [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
+    let line = "crl install served --ca served/ca.crt --crl newer.pem";
+    stands(&Act { before: &carried, line, mend: &[line] });
 }
 
 /// Tries every fault at every call of the act, each on a fresh copy of the same directory.

@@ -39,7 +39,11 @@ impl State {
 
     /// The serials that must be refused.
     pub fn revoked(&self) -> BTreeSet<Serial> {
-        self.certificates.iter().filter(|(_, (_, status))| status == "revoked").map(|(&serial, _)| serial).collect()
+        self.certificates
+            .iter()
+            .filter(|(_, (_, status))| status == "revoked" || status == "suspended")
+            .map(|(&serial, _)| serial)
+            .collect()
     }
 
     /// Names with their status, without the serials, which differ from run to run.

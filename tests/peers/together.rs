@@ -43,3 +43,19 @@ fn of_sixteen_who_issue_the_same_name_one_succeeds() {
     assert_eq!(State::sound(site.dir()).unwrap().of("laptop"), ["valid"]);
     assert_eq!((0..16).filter(|user| site.path(&format!("{user}.ovpn")).exists()).count(), 1);
 }
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn sixteen_who_renew_the_same_name_leave_one_current_certificate_and_lose_none() {
+    let site = Site::with_authority("--publish served --issue laptop");
+    let act = |user: usize| if user.is_multiple_of(2) { "renew laptop --no-export" } else { "crl refresh" };
+    for outcome in sixteen(&site, |user| vec![act(user).to_owned()]) {
+        outcome.succeeds();
+    }
+    let state = State::sound(site.dir()).unwrap();
+    let mut statuses = state.of("laptop");
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec!["superseded"; 8], vec!["valid"]].concat());
+    site.run("revoke laptop").succeeds();
+    assert_eq!(State::sound(site.dir()).unwrap().of("laptop"), ["revoked"; 9]);
+}

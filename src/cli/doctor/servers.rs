@@ -160,9 +160,9 @@ impl Desk<'_> {
                 name: Some(name.clone()),
                 crls: self.row.clone(),
             });
-            let manual = self.look.publishing.mode == PublishMode::Manual;
-            let severity = if self.targets.is_empty() && !manual { Severity::Due } else { Severity::Note };
-            let why = "runs from a directory that is not known here, so its CRL is taken to be carried there by hand";
+            let carried = self.look.publishing.mode == PublishMode::Manual || self.look.publishing.after.is_some();
+            let severity = if self.targets.is_empty() && !carried { Severity::Due } else { Severity::Note };
+            let why = "runs from a directory that is not known here, so its CRL is taken to be carried there in time";
             let mend = format!("vpnpki export {name} --publish -o DIR");
             found.push(Finding::new("no-target", severity, name.as_str(), why).mend(mend));
         }
@@ -182,8 +182,10 @@ fn is_server(certificate: &Certificate) -> bool {
 fn entries(dir: &Path, reader: Option<&Reader>) -> Result<Vec<Entry>, Failure> {
     let mut paths = vec![(dir.to_owned(), Purpose::Directory), (dir.join("ca.crt"), Purpose::Public)];
     if let Some(Reader { config, crl, certificate, secrets, .. }) = reader {
-        let public = [Some(config), Some(crl), certificate.as_ref()];
+        let public = [Some(config), certificate.as_ref()];
         paths.extend(public.into_iter().flatten().map(|path| (path.clone(), Purpose::Public)));
+        paths.push((crl.clone(), Purpose::Crl));
+        paths.extend(crl.parent().filter(|parent| *parent != dir).map(|parent| (parent.to_owned(), Purpose::Crl)));
         paths.extend(secrets.iter().map(|path| (path.clone(), Purpose::Secret)));
     }
     let mut entries = Vec::new();

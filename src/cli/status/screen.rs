@@ -113,7 +113,7 @@ impl Screen {
         let servers: Vec<Server> = view.servers()?.iter().map(|(_, current)| Server::of(current, now)).collect();
         let targets = authority.targets(&*view, &publishing)?;
         let mut problems = Vec::new();
-        if targets.is_empty() && publishing.mode == PublishMode::Auto {
+        if targets.is_empty() && publishing.mode == PublishMode::Auto && publishing.after.is_none() {
             problems.push(no_target(servers.first().map_or("server", |server| &server.name)));
         }
         problems.extend(not_reached(authority, &*view, &targets, now)?);

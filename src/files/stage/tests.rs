@@ -210,6 +210,7 @@ fn modes_and_names_as_promised() {
 fn modes_do_not_depend_on_the_umask() {
     let tests = std::env::current_exe().unwrap();
     for mask in ["000", "022", "077", "777"] {
+        #[expect(clippy::disallowed_methods, reason = "a shell sets the umask of another process")]
         let run = std::process::Command::new("sh")
             .args([
                 "-c",
