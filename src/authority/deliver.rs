@@ -245,7 +245,10 @@ impl Authority {
     pub fn current_bundles(&self, view: &dyn View) -> Result<CurrentBundles, AuthorityError> {
         let workshop = self.workshop()?;
         let has_dh = view.parameter(issue::DH)?.is_some();
-        Ok(CurrentBundles { client: workshop.digest(Role::Client, has_dh)?, server: workshop.digest(Role::Server, has_dh)? })
+        Ok(CurrentBundles {
+            client: workshop.digest(Role::Client, has_dh)?,
+            server: workshop.digest(Role::Server, has_dh)?,
+        })
     }
 }
 

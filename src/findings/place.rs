@@ -50,7 +50,10 @@ pub fn stale_bundles(names: &[String], total: usize) -> Option<Finding> {
         names.join(", ")
     );
     let whom = if total == 1 { first.clone() } else { "--all".to_owned() };
-    Some(Finding::new("stale-bundles", Severity::Check, "bundles", why).mend(format!("vpnpki export {whom} --force -o DIR")))
+    Some(
+        Finding::new("stale-bundles", Severity::Check, "bundles", why)
+            .mend(format!("vpnpki export {whom} --force -o DIR")),
+    )
 }
 
 /// Exported private files: open to others they are a leak, closed they are still better handed over and gone.

@@ -63,8 +63,7 @@ impl Thresholds {
     pub fn crl(&self, crls: &[(Time, Validity)], ca: Validity, now: Time) -> Option<Due> {
         let last = covering(crls, now)?;
         let half = last.not_before().days_until(last.not_after()) / 2;
-        let days =
-            if last.not_after() >= ca.not_after() { i64::from(self.ca_days).min(tenth(ca)) } else { half };
+        let days = if last.not_after() >= ca.not_after() { i64::from(self.ca_days).min(tenth(ca)) } else { half };
         within(Subject::Crl, last.not_after(), days, now)
     }
 

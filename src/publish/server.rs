@@ -236,7 +236,9 @@ mod tests {
 
     #[test]
     fn the_files_with_certificate_and_keys_are_read() {
-        let dir = server("ca ca.crt\ncert server.crt\nkey /keys/server.key\n<tls-crypt>\nx\n</tls-crypt>\ncrl-verify crl.pem\n");
+        let dir = server(
+            "ca ca.crt\ncert server.crt\nkey /keys/server.key\n<tls-crypt>\nx\n</tls-crypt>\ncrl-verify crl.pem\n",
+        );
         let found = inspect(dir.path(), OURS).unwrap();
         assert_eq!(found.readers[0].certificate, Some(dir.path().join("server.crt")));
         assert_eq!(found.readers[0].secrets, [PathBuf::from("/keys/server.key")]);

@@ -30,7 +30,11 @@ fn said(site: &Site, time: Time, clients: &[&str]) -> (BTreeSet<String>, Value) 
     let everybody = rows.iter().any(|row| row["everybody"] == true);
     assert!(!everybody || outcome.status.code() == Some(3), "nobody gets in, and that is not due\n{outcome}");
     let named = rows.iter().filter_map(|row| row["name"].as_str());
-    let out = if everybody { clients.iter().map(|name| (*name).to_owned()).collect() } else { named.map(str::to_owned).collect() };
+    let out = if everybody {
+        clients.iter().map(|name| (*name).to_owned()).collect()
+    } else {
+        named.map(str::to_owned).collect()
+    };
     (out, object)
 }
 
@@ -151,3 +155,40 @@ fn verified_at(site: &Site, time: Time) -> Outcome {
     verify.args(["-attime", &time.unix().to_string(), "server.crt"]).current_dir(site.path("served"));
     Outcome::of(&mut verify)
 }
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_clock_that_was_set_back_is_named() {
+    let site = Site::with_authority("--publish served --issue client1");
+    let mut doctor = vpnpki(site.dir(), "doctor");
+    clock::set(&mut doctor, clock::in_days(-2));
+    Outcome::of(&mut doctor).exits(3).says("it is behind");
+    let mut doctor = vpnpki(site.dir(), "doctor");
+    clock::set(&mut doctor, clock::in_days(402));
+    Outcome::of(&mut doctor).exits(3).says("it may be ahead");
+    site.run("doctor").exits(0);
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_calendar_library_reads_our_calendar() {
+    let site = Site::with_authority("--publish served --issue client1 --ca-name \u{dc}ber;all,\\hier");
+    site.run("status --format ics -o vpn.ics").succeeds();
+    let mut python = Command::new("python3");
+    python.args(["-c", READ_CALENDAR]).current_dir(site.dir());
+    let read = Outcome::of(&mut python).succeeds().stdout;
+    assert_eq!(read.lines().count(), 4, "{read}");
+    assert!(
+        read.contains("CA \u{dc}ber;all,\\hier ends -30 -7") && read.contains("client client1 ends -30 -7"),
+        "{read}"
+    );
+}
+
+/// Prints each event's summary and the days of its reminders; a fault in any of them ends it.
+const READ_CALENDAR: &str = "
+import datetime, icalendar
+calendar = icalendar.Calendar.from_ical(open('vpn.ics', 'rb').read())
+for event in calendar.walk('VEVENT'):
+    assert not event.errors and type(event['DTSTART'].dt) is datetime.date and event['UID'] and event['DTSTAMP'].dt
+    print(event['SUMMARY'], *(alarm['TRIGGER'].dt.days for alarm in event.walk('VALARM')))
+";

@@ -99,7 +99,8 @@ impl Look<'_> {
         let finding = |severity, why: String| Finding::new("ledger", severity, "the store", why);
         let many = self.view.totals()?.certificates;
         if many > SMALL && !deep {
-            let skipped = format!("{many} certificates were not held against the ledger; `vpnpki doctor --deep` does it");
+            let skipped =
+                format!("{many} certificates were not held against the ledger; `vpnpki doctor --deep` does it");
             let mut found = vec![finding(Severity::Note, skipped)];
             let known = "is not what was written: `vpnpki log verify` shows what".to_owned();
             found.extend(suspect.then(|| finding(Severity::Due, known)));
@@ -107,7 +108,8 @@ impl Look<'_> {
         }
         let problems = trust::verify(self.view, None)?.problems;
         if problems.is_empty() {
-            let why = "fits its ledger as far as hashes tell; with the vault `vpnpki log verify` also checks who wrote it";
+            let why =
+                "fits its ledger as far as hashes tell; with the vault `vpnpki log verify` also checks who wrote it";
             return Ok(vec![finding(Severity::Note, why.to_owned())]);
         }
         let mend = "vpnpki log verify";
@@ -185,7 +187,8 @@ fn notes(settings: &Settings) -> Vec<Finding> {
     let note = |text: &String| Finding::new("settings", Severity::Note, "vpnpki.toml", text.clone());
     let mut found: Vec<Finding> = settings.notes.iter().map(note).collect();
     if settings.server.management.is_none() {
-        let why = "no management interface is set (`management` under `[server]`), so `--kick` cannot end live sessions";
+        let why =
+            "no management interface is set (`management` under `[server]`), so `--kick` cannot end live sessions";
         found.push(Finding::new("management", Severity::Note, "vpnpki.toml", why));
     }
     found

@@ -28,7 +28,8 @@ pub fn render(screen: &Screen, clients: &[ClientEnd]) -> String {
     page.many("vpnpki_clients", "Clients by the status of their certificate.", "status", clients_by_status);
     let help = "Renewed certificates that are accepted until their overlap ends.";
     page.one("vpnpki_superseded", help, screen.superseded.len());
-    let targets = STATES.map(|(state, word)| (word, screen.targets.iter().filter(|target| target.state == state).count()));
+    let targets =
+        STATES.map(|(state, word)| (word, screen.targets.iter().filter(|target| target.state == state).count()));
     page.many("vpnpki_targets", "Directories of servers by how the CRL there stands.", "state", targets);
     page.one("vpnpki_due", "What ends soon, or has ended.", screen.due.len());
     page.one("vpnpki_problems", "What is wrong and has no date.", screen.problems.len());

@@ -119,7 +119,8 @@ impl Screen {
         problems.extend(not_reached(authority, &*view, &targets, now)?);
         let head = view.head()?;
         let suspect = head.as_ref().and_then(|head| head.read().ok()).is_some_and(|entry| entry.suspect);
-        problems.extend(suspect.then(|| "the store is not what was written: `vpnpki log verify` shows what".to_owned()));
+        problems
+            .extend(suspect.then(|| "the store is not what was written: `vpnpki log verify` shows what".to_owned()));
         let not_after = issuer.validity().not_after();
         Ok(Self {
             dir: authority.dir().to_owned(),
@@ -140,7 +141,10 @@ impl Screen {
 }
 
 /// From when on each CRL is to be published, and when it holds.
-pub(in crate::cli) fn coverage(view: &dyn View, issuer: u32) -> Result<Vec<(Time, crate::validity::Validity)>, Failure> {
+pub(in crate::cli) fn coverage(
+    view: &dyn View,
+    issuer: u32,
+) -> Result<Vec<(Time, crate::validity::Validity)>, Failure> {
     Ok(view.crls(issuer)?.iter().map(|crl| (crl.due, crl.validity)).collect())
 }
 
@@ -173,12 +177,7 @@ fn no_target(server: &str) -> String {
 }
 
 /// Targets without the CRL of now, and whom their servers still let in.
-fn not_reached(
-    authority: &Authority,
-    view: &dyn View,
-    targets: &[Reached],
-    now: Time,
-) -> Result<Vec<String>, Failure> {
+fn not_reached(authority: &Authority, view: &dyn View, targets: &[Reached], now: Time) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
     for target in targets.iter().filter(|target| !target.reached()) {
         let why = target.problem.as_deref().unwrap_or("it has an older CRL; `vpnpki crl publish` mends it");
