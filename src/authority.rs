@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub mod after;
+pub mod backup;
 pub mod deliver;
 mod error;
 pub mod export;
@@ -26,13 +27,17 @@ pub mod forget;
 pub mod init;
 pub mod issue;
 pub mod ladder;
+pub mod live;
+pub mod proof;
 pub mod publishing;
 pub mod renew;
+pub mod restore;
 pub mod revoke;
 mod signing;
 pub mod target;
 pub mod trust;
 mod unlock;
+pub mod unlocker;
 pub mod verdict;
 
 pub use error::AuthorityError;
@@ -201,6 +206,9 @@ impl Authority {
         suspect: bool,
         unlocked: Option<&Unlocked>,
     ) -> Result<Head, AuthorityError> {
+        if !unlocked.map_or(Ok(true), |unlocked| unlocked.is_current(&*writing))? {
+            return Err(AuthorityError::VaultChanged);
+        }
         let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
         let draft = self.draft(&*writing, operation, events, suspect)?;
         match writing.commit(Draft { mac: unlocked.is_some().then_some(&mac), ..draft }) {

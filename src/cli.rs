@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+mod after;
+mod backup;
 mod crl;
 mod doctor;
 mod environment;
@@ -15,18 +17,25 @@ mod generate;
 mod init;
 mod install;
 mod issue;
+mod kick;
 mod list;
 mod log;
 mod outputs;
+mod plugins;
+mod progress;
+mod proof;
 mod renew;
 mod report;
+mod restore;
 mod revoke;
 mod session;
+mod sessions;
 mod show;
 mod status;
 mod suspend;
 mod systemd;
 mod terminal;
+mod unlocker;
 
 pub use failure::{Exit, Failure};
 
@@ -69,7 +78,7 @@ pub struct Global {
     /// Read the vault's passphrase from the first line of FILE [also: $VPNPKI_PASSPHRASE_FILE, $VPNPKI_PASSPHRASE]
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<std::path::PathBuf>,
-    /// Open the vault with the age or SSH private key in FILE [also: $VPNPKI_IDENTITY]
+    /// Open the vault with the age, SSH or age plugin private key in FILE [also: $VPNPKI_IDENTITY]
     #[arg(long, global = true, value_name = "FILE")]
     identity: Option<std::path::PathBuf>,
     /// Wait so long for another vpnpki that is writing
@@ -90,12 +99,17 @@ enum Command {
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Forget(forget::Arguments),
+    Sessions(sessions::Arguments),
+    Kick(kick::Arguments),
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
     Doctor(doctor::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
+    Unlocker(unlocker::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -134,12 +148,17 @@ impl Command {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::Forget(_) => "forget",
+            Self::Sessions(_) => "sessions",
+            Self::Kick(_) => "kick",
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
+            Self::Unlocker(unlocker) => unlocker.name(),
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Generate(_) => "generate",
         }
     }
@@ -154,12 +173,17 @@ impl Command {
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
             Self::Forget(arguments) => arguments.run(session),
+            Self::Sessions(arguments) => arguments.run(session),
+            Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
             Self::Status(arguments) => arguments.run(session),
             Self::Doctor(arguments) => arguments.run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
+            Self::Unlocker(arguments) => arguments.run(session),
+            Self::Backup(arguments) => arguments.run(session),
+            Self::Restore(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }

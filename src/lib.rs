@@ -24,6 +24,7 @@
 //! - [`vault`]: seals and unseals secrets as age files.
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
+//! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
 //! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
 //! - [`world`]: clock and randomness.
 //!
@@ -72,6 +73,7 @@ pub mod publish;
 pub mod render;
 pub mod secret;
 pub mod serial;
+pub mod sessions;
 pub mod settings;
 pub mod store;
 pub mod template;

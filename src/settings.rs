@@ -12,6 +12,7 @@ mod publishing;
 mod reader;
 mod remote;
 mod server;
+mod servers;
 
 use std::{fmt, str::FromStr};
 
@@ -24,6 +25,7 @@ pub use network::Network;
 pub use publishing::{load_publishing, Publish, PublishMode, Publishing};
 pub use remote::{Proto, Remote, RemoteError};
 pub use server::{Management, Server, Without};
+pub use servers::ManagedServer;
 
 use reader::{Read, Reader};
 use toml_edit::Table;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub control_channel: ControlChannel,
     /// `[publish]` or `[[publish]]`
     pub publish: Publish,
+    /// `[[servers]]`
+    pub servers: Vec<ManagedServer>,
     /// `[due]`: how long before its end something is due.
     pub due: Thresholds,
     /// What is allowed but may surprise, one sentence each.
@@ -139,6 +143,7 @@ fn small_sections(reader: &mut Reader, root: &Table) -> Settings {
             .one(&channel, "mode", &reader::parsed)
             .map_or_else(ControlChannel::default, Read::into_value),
         publish: publishing::read(reader, root),
+        servers: servers::read(reader, root),
         due: thresholds(reader, root),
         notes: Vec::new(),
     }
@@ -208,8 +213,8 @@ impl fmt::Display for ControlChannel {
     }
 }
 
-const SECTIONS: [&str; 10] =
-    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "due"];
+const SECTIONS: [&str; 11] =
+    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "servers", "due"];
 
 /// Ten years.
 pub const CA_DAYS: u32 = 3650;

@@ -28,6 +28,9 @@ pub trait Store {
     /// Whether the act with this id was committed: the question after [`CommitError::Unknown`].
     fn committed(&self, act: ActId) -> Result<bool, StoreError>;
 
+    /// The whole store as bytes, consistent while others write: for a backup.
+    fn image(&mut self) -> Result<Vec<u8>, StoreError>;
+
     /// What people should know about where this store lies.
     fn notices(&self) -> &[String];
 }
@@ -42,6 +45,15 @@ pub trait View {
     fn parameter(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// A sealed secret of the whole authority.
     fn secret(&self, kind: SecretKind) -> Result<Option<SealedSecret>, StoreError>;
+    /// Every issuer, oldest first.
+    fn issuers(&self) -> Result<Vec<Issuer>, StoreError>;
+    /// Every sealed secret that belongs to no certificate.
+    fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError>;
+    /// How many certificates' private keys are kept.
+    fn sealed_keys(&self) -> Result<u64, StoreError>;
+    /// The sealed private key of the first certificate issued after `before` that has one, so that a writer can go
+    /// through all of them in constant memory.
+    fn sealed_key_after(&self, before: Option<&Serial>) -> Result<Option<(Certificate, Vec<u8>)>, StoreError>;
     /// Every way into the vault.
     fn unlockers(&self) -> Result<Vec<Unlocker>, StoreError>;
     /// The peer of this name, without regard to case.
@@ -98,6 +110,8 @@ pub trait View {
 pub trait Writing: View {
     /// Takes a fact over.
     fn record(&mut self, change: &Change) -> Result<(), StoreError>;
+    /// Gives every ledger entry that has a MAC a new one, for a vault with another key.
+    fn remac(&mut self, mac: &Mac<'_>) -> Result<(), StoreError>;
     /// Appends a ledger entry for all that was recorded since the last one; nothing is durable before `commit`.
     fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError>;
     /// Appends the ledger entry for all that was recorded and makes both durable.
@@ -237,6 +251,16 @@ pub fn open(dir: &Path, access: Access) -> Result<Box<dyn Store>, StoreError> {
 /// Makes an empty store in `dir`, an existing directory without one.
 pub fn create(dir: &Path) -> Result<Box<dyn Store>, StoreError> {
     Ok(Box::new(sqlite::Sqlite::create(dir)?))
+}
+
+/// An image of a store ([`Store::image`]), to be read in memory.
+pub fn in_memory(image: &[u8]) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(sqlite::Sqlite::in_memory(image)?))
+}
+
+/// Puts an image of a store into `dir`, an existing directory without one.
+pub fn put(dir: &Path, image: &[u8]) -> Result<Box<dyn Store>, StoreError> {
+    Ok(Box::new(sqlite::Sqlite::put(dir, image)?))
 }
 
 /// Whether `dir` holds a store.

@@ -10,6 +10,7 @@ use crate::secret::Secret;
 mod age_file;
 mod binding;
 mod identity;
+mod plugin;
 mod recipient;
 mod ssh;
 mod text;
@@ -17,8 +18,9 @@ mod unlocker;
 
 pub use binding::Binding;
 pub use identity::{IdentityError, IdentityFile};
+pub use plugin::{Interview, Plugins};
 pub use recipient::{Recipient, RecipientError};
-pub use unlocker::{open, open_any, wrap, Key, Unlocker};
+pub use unlocker::{open, open_any, open_which, wrap, Key, Unlocker};
 
 /// An open vault. No Debug, Clone or Serialize, on purpose.
 pub struct VaultKeys {
@@ -40,6 +42,9 @@ pub enum VaultError {
     /// An SSH key that was not unlocked before use.
     #[error("the vault stays locked: the SSH key that was given has a passphrase of its own, which is missing")]
     LockedIdentity,
+    /// The vault's public key as it was recorded is none.
+    #[error("what the store holds as the vault's public key is none; `log verify` tells what else was changed")]
+    NoRecipient,
     /// A passphrase that protects nothing.
     #[error("the passphrase is empty, so the vault was neither locked nor opened")]
     EmptyPassphrase,
@@ -85,6 +90,12 @@ pub enum VaultError {
         /// What lies there, escaped.
         found: String,
     },
+    /// The program that a key needs is not there.
+    #[error("the age plugin `{0}` is not on the PATH; install it")]
+    PluginMissing(String),
+    /// A plugin refused, or ended before its time.
+    #[error("the age plugin did not do it: {0}")]
+    Plugin(String),
     /// age did not encrypt, which it has no reason for.
     #[error("internal error: age did not encrypt: {0}")]
     Internal(String),
@@ -97,6 +108,8 @@ pub enum Content {
     Vault,
     /// A secret, sealed by the vault.
     Secret,
+    /// What a backup holds.
+    Backup,
 }
 
 impl VaultKeys {
@@ -127,6 +140,17 @@ impl VaultKeys {
         Ok(Secret::new(rest.get(1..).unwrap_or_default().to_vec()))
     }
 
+    /// The vault's public key: whatever is sealed to it, the open vault opens.
+    pub fn recipient(&self) -> String {
+        self.recipient.to_string()
+    }
+
+    /// Opens what [`seal_for`] made for this vault.
+    pub fn open_sealed(&self, sealed: &[u8]) -> Result<Secret, VaultError> {
+        let mut text = age_file::decrypt(Content::Backup, sealed, &[&self.identity])?;
+        Ok(Secret::new(std::mem::take(&mut *text)))
+    }
+
     /// HMAC-SHA-256 under the vault's key, for entries of the ledger.
     pub fn mac(&self, message: &[u8]) -> [u8; 32] {
         let mut mac = [0; 32];
@@ -153,10 +177,16 @@ impl VaultKeys {
     }
 }
 
+/// Seals parts, one after the other, for the vault with this public key, without opening it.
+pub fn seal_for(recipient: &str, parts: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
+    let recipient: x25519::Recipient = recipient.parse().map_err(|_| VaultError::NoRecipient)?;
+    age_file::encrypt(&recipient, parts)
+}
+
 impl VaultError {
     /// Whether another passphrase or identity may help: exit code 4.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::WrongPassphrase | Self::NoMatchingIdentity | Self::LockedIdentity)
+        matches!(self, Self::WrongPassphrase | Self::NoMatchingIdentity | Self::LockedIdentity | Self::Plugin(_))
     }
 }
 
@@ -165,6 +195,7 @@ impl std::fmt::Display for Content {
         f.write_str(match self {
             Self::Vault => "vault's locked copy",
             Self::Secret => "sealed secret",
+            Self::Backup => "sealed part of the backup",
         })
     }
 }

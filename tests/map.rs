@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -21,6 +21,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("world", &[]),
     ("files", &[]),
     ("publish", &["files"]),
+    ("sessions", &["settings"]),
     ("store", &["files", "inventory"]),
     (
         "authority",
@@ -31,6 +32,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "openvpn",
             "pki",
             "publish",
+            "sessions",
             "settings",
             "store",
             "template",
@@ -53,6 +55,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "pki",
             "publish",
             "render",
+            "sessions",
             "settings",
             "store",
             "vault",
@@ -65,7 +68,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 const WORDS: [&str; 5] = ["name", "secret", "serial", "time", "validity"];
 
 /// Words that name an effect, and the only room that may say them. `std::env` also covers the arguments.
-const EFFECTS: [(&str, &str); 16] = [
+const EFFECTS: [(&str, &str); 21] = [
     ("std::fs", "files"),
     ("rustix::fs", "files"),
     ("rusqlite", "store"),
@@ -80,8 +83,13 @@ const EFFECTS: [(&str, &str); 16] = [
     ("io::stdin()", "cli"),
     ("println!", "nobody: it panics when nobody reads"),
     ("print!", "nobody: it panics when nobody reads"),
-    ("std::process::Command", "publish"),
+    ("UnixStream", "sessions"),
+    ("rustix::net", "sessions"),
     ("std::net::Tcp", "nobody: no network is used"),
+    ("std::net::Tcp", "sessions"),
+    ("std::net::Udp", "nobody: no other network is used"),
+    ("std::process::Command", "nobody: no other program is run"),
+    ("std::process::Command", "publish"),
 ];
 
 #[test]

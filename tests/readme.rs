@@ -11,6 +11,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+#[path = "cli/management.rs"]
+#[expect(dead_code, reason = "an example needs a server that answers, not one that misbehaves")]
+mod management;
+
 use clap::CommandFactory;
 use vpnpki::{settings, time::Time};
 
@@ -212,7 +216,22 @@ impl Place {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
         }
+        if example.contains("--kick") || ["kick", "sessions"].iter().any(|word| example.split(' ').nth(1) == Some(word))
+        {
+            place.serve();
+        }
         place
+    }
+
+    /// A running server whose management interface the settings name.
+    fn serve(&self) {
+        let socket = self.root.path().join("management.sock");
+        management::Fake::new(&["laptop-7"]).on_socket(&socket);
+        let settings = self.vpn.join("pki/vpnpki.toml");
+        let text = fs::read_to_string(&settings).expect("settings");
+        let line = format!("\nmanagement = \"{} unix\"", socket.display());
+        let at = text.find("\n#management = ").expect("the example in the settings");
+        fs::write(&settings, [&text[..at], &line, &text[at..]].concat()).expect("settings written");
     }
 
     /// An example's `serial:HEX` becomes that of a certificate that is there.

@@ -2,7 +2,7 @@
 //! Knows no exit code and no hint; the command line decides those.
 
 use crate::{
-    authority::KeyholderError,
+    authority::{backup::BackupFault, KeyholderError},
     bundle::BundleError,
     files::{DirectoryFault, FileError},
     inventory::{Role, Status},
@@ -194,6 +194,40 @@ pub enum AuthorityError {
         now: Time,
         /// How far.
         days: i64,
+    },
+    /// A file is no backup that can be used.
+    #[error(transparent)]
+    Backup(#[from] BackupFault),
+    /// The vault was locked anew by another act while this one was under way.
+    #[error(
+        "what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done"
+    )]
+    VaultChanged,
+    /// No such unlocker.
+    #[error("there is no unlocker `{0}`")]
+    UnknownUnlocker(String),
+    /// The vault would never open again.
+    #[error("`{0}` was not removed: nothing else opens the vault")]
+    LastUnlocker(String),
+    /// The label is another's.
+    #[error("the label `{0}` belongs to another unlocker; nothing was added")]
+    LabelTaken(String),
+    /// The same key opens the vault already.
+    #[error("this key opens the vault already, as `{0}`; nothing was added")]
+    KnownUnlocker(String),
+    /// Somebody said no.
+    #[error("{0}")]
+    NotAgreed(String),
+    /// Nobody gave these passphrases, without which the new vault would not open with them.
+    #[error("the vault was not rotated: the passphrase of {} is needed to lock it anew", .0.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(" and of "))]
+    NeedsPassphrases(Vec<String>),
+    /// A passphrase that was given for an unlocker is not its.
+    #[error("the passphrase that was given for `{label}` was not taken: {source}")]
+    PassphraseOf {
+        /// Whose it should be.
+        label: String,
+        /// Why not.
+        source: VaultError,
     },
     /// Something asked for makes no sense together.
     #[error("{0}")]

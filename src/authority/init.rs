@@ -10,7 +10,9 @@ use crate::{
         deliver::{self, Delivery, Destination, Outputs, ServerShare, Shared, Workshop},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
-        settings_text, signing, templates_in, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
+        settings_text, signing, templates_in,
+        unlock::VAULT_RECIPIENT,
+        unlocker, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
     files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
@@ -23,7 +25,7 @@ use crate::{
     store::{self, Access, Draft, Writing},
     time::{Time, DAY},
     validity::Validity,
-    vault::{self, Binding, Unlocker, VaultKeys},
+    vault::{self, Binding, Plugins, Unlocker, VaultKeys},
 };
 
 /// What `init` is asked to do.
@@ -46,6 +48,8 @@ pub struct InitRequest {
     pub publish: Option<PathBuf>,
     /// What opens the vault.
     pub unlockers: Vec<Unlocker>,
+    /// How age plugins reach people.
+    pub plugins: Plugins,
     /// The text of `vault.key`, with `--no-passphrase`.
     pub key_file: Option<Secret>,
     /// An identity to be kept elsewhere, and the file it is written to.
@@ -261,7 +265,7 @@ impl Making<'_> {
         };
         let issuer = IssuerCertificate::parse(&pki::self_sign(&profile, &key)?)?;
         let vault = VaultKeys::create(Digest::of(issuer.der()).0, self.actor.world.random()?);
-        let unlocked = Unlocked { vault, issuer: Some(issuer.clone()), number: 1, authority: id.to_owned() };
+        let unlocked = Unlocked { vault, issuer: Some(issuer.clone()), number: 1, authority: id.to_owned(), by: None };
         Ok(Ca { issuer, key, unlocked })
     }
 
@@ -294,14 +298,16 @@ impl Making<'_> {
     ) -> Result<(), AuthorityError> {
         let vault = &ca.unlocked.vault;
         writing.record(&Change::Authority(Identity { id: id.to_owned(), created: self.now }))?;
-        for (index, unlocker) in self.request.unlockers.iter().enumerate() {
-            writing.record(&Change::Unlocker(crate::inventory::Unlocker {
-                number: u32::try_from(index + 1).unwrap_or(u32::MAX),
-                kind: unlocker.kind().to_owned(),
-                label: label(unlocker),
-                wrapped: vault::wrap(vault, unlocker)?,
-            }))?;
+        let mut unlockers = Vec::new();
+        for unlocker in &self.request.unlockers {
+            let wrapped = vault::wrap(vault, unlocker, &self.request.plugins)?;
+            unlockers.push(unlocker::row(&unlockers, unlocker, unlocker::label(unlocker), self.now, wrapped));
         }
+        for unlocker in unlockers {
+            writing.record(&Change::Unlocker(unlocker))?;
+        }
+        let name = VAULT_RECIPIENT.to_owned();
+        writing.record(&Change::Parameter(Parameter { name, text: vault.recipient() }))?;
         let issuer = &ca.issuer;
         writing.record(&Change::Issuer(Issuer {
             number: 1,
@@ -383,20 +389,13 @@ impl Making<'_> {
             crl,
             issued: Vec::new(),
             dh: self.request.dh.to_string(),
-            unlockers: self.request.unlockers.iter().map(label).collect(),
+            unlockers: self.request.unlockers.iter().map(unlocker::label).collect(),
             target: None,
             recovery: None,
             recovery_problem: None,
             delivery: Delivery::default(),
             warnings: self.settings().notes.clone(),
         }
-    }
-}
-
-fn label(unlocker: &Unlocker) -> String {
-    match unlocker.recipient() {
-        Some(recipient) => recipient.label(),
-        None => unlocker.kind().to_owned(),
     }
 }
 
@@ -407,7 +406,7 @@ fn ca_name(host: &str, now: Time) -> String {
 }
 
 /// An absolute path for a directory that may not be there yet.
-fn absolute(dir: &Path) -> Result<PathBuf, AuthorityError> {
+pub(super) fn absolute(dir: &Path) -> Result<PathBuf, AuthorityError> {
     match (dir.parent().filter(|parent| !parent.as_os_str().is_empty()), dir.file_name()) {
         (_, Some(_)) if files::exists(dir)? => Ok(files::real_path(dir)?),
         (Some(parent), Some(name)) => Ok(files::real_path(parent)?.join(name)),

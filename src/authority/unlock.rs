@@ -1,6 +1,8 @@
 //! Opening the vault and what lies sealed in the store, each key held against its certificate.
 //! Knows nothing of terminals; a [`Keyholder`] brings the passphrase or identity.
 
+use std::path::Path;
+
 use crate::{
     authority::{
         deliver::{Own, ServerShare, Shared},
@@ -13,7 +15,7 @@ use crate::{
     secret::Secret,
     store::{StoreError, View},
     time::Time,
-    vault::{self, Binding, IdentityError, IdentityFile, Key, VaultKeys},
+    vault::{self, Binding, IdentityError, IdentityFile, Key, Plugins, VaultKeys},
 };
 
 /// Who can open the vault.
@@ -22,6 +24,10 @@ pub trait Keyholder {
     fn identity(&self) -> Result<Option<IdentityFile>, KeyholderError>;
     /// The passphrase, asked for at most once.
     fn passphrase(&self) -> Result<Secret, KeyholderError>;
+    /// How age plugins reach people.
+    fn plugins(&self) -> Plugins {
+        Plugins::unattended()
+    }
 }
 
 /// Why nobody opened the vault.
@@ -54,53 +60,80 @@ pub struct Unlocked {
     pub number: u32,
     /// The authority's id.
     pub authority: String,
+    /// What opened it; none while there is nothing yet that could.
+    pub(super) by: Option<Unlocker>,
+}
+
+/// An open vault, and what opened it.
+pub(super) struct Opened {
+    pub(super) vault: VaultKeys,
+    pub(super) by: Unlocker,
+    /// The private keys, unless it was a passphrase.
+    pub(super) identity: Option<IdentityFile>,
 }
 
 impl Authority {
     /// Opens the vault by `vault.key`, by the identity that was named, or by a passphrase.
     pub fn unlock(&self, view: &dyn View, keyholder: &dyn Keyholder) -> Result<Unlocked, AuthorityError> {
         self.question_clock(view)?;
-        let vault = self.open_vault(&view.unlockers()?, keyholder)?;
+        let opened = open_vault(&view.unlockers()?, Some(&self.dir().join(VAULT_KEY)), keyholder)?;
+        Unlocked::of(opened.vault, opened.by, view)
+    }
+}
+
+/// Opens the vault by the identity that was named, by the `vault.key` beside it, or by a passphrase.
+pub(super) fn open_vault(
+    unlockers: &[Unlocker],
+    key_file: Option<&Path>,
+    keyholder: &dyn Keyholder,
+) -> Result<Opened, AuthorityError> {
+    let (phrases, keys): (Vec<&Unlocker>, Vec<&Unlocker>) =
+        unlockers.iter().partition(|unlocker| unlocker.kind == PASSPHRASE);
+    // a `vault.key` that a kill left behind its unlocker opens nothing
+    let key_file = key_file.filter(|_| keys.iter().any(|unlocker| unlocker.kind == KEY_FILE));
+    let identity = match (keyholder.identity()?, key_file) {
+        (Some(identity), _) => Some(identity),
+        (None, Some(path)) if files::exists(path).unwrap_or(false) => {
+            let text = files::read_secret(path)?;
+            Some(IdentityFile::parse(text.expose()).map_err(KeyholderError::Identity)?)
+        }
+        (None, _) => None,
+    };
+    if identity.is_none() && phrases.is_empty() {
+        return Err(KeyholderError::Missing("identity").into());
+    }
+    let open = |those: &[&Unlocker], key: &Key<'_>| {
+        let copies = those.iter().map(|unlocker| &*unlocker.wrapped);
+        let (place, vault) = vault::open_which(copies, key)?;
+        Ok::<_, AuthorityError>((vault, those[place].clone()))
+    };
+    let (vault, by) = match &identity {
+        Some(identity) => open(&keys, &Key::Identities(identity))?,
+        None => open(&phrases, &Key::Passphrase(&keyholder.passphrase()?))?,
+    };
+    Ok(Opened { vault, by, identity })
+}
+
+impl Unlocked {
+    /// The vault of the store that the view shows.
+    pub(super) fn of(vault: VaultKeys, by: Unlocker, view: &dyn View) -> Result<Self, AuthorityError> {
         let issuer = view.issuer()?;
-        Ok(Unlocked {
+        Ok(Self {
             vault,
             issuer: IssuerCertificate::parse(&issuer.certificate).ok(),
             number: issuer.number,
             authority: view.identity()?.id,
+            by: Some(by),
         })
     }
 
-    /// Whether the vault opens without asking anyone.
-    pub fn opens_by_itself(&self) -> bool {
-        files::exists(&self.dir().join(VAULT_KEY)).unwrap_or(false)
+    /// Whether the vault is still the store's: another may have locked it anew, and what is sealed with the old one
+    /// would never open again.
+    pub(super) fn is_current(&self, view: &dyn View) -> Result<bool, StoreError> {
+        let Some(by) = &self.by else { return Ok(true) };
+        Ok(view.unlockers()?.iter().any(|unlocker| unlocker.wrapped == by.wrapped))
     }
 
-    fn open_vault(&self, unlockers: &[Unlocker], keyholder: &dyn Keyholder) -> Result<VaultKeys, AuthorityError> {
-        let copies = |passphrase: bool| {
-            unlockers
-                .iter()
-                .filter(move |unlocker| (unlocker.kind == "passphrase") == passphrase)
-                .map(|unlocker| &*unlocker.wrapped)
-        };
-        let identity = match keyholder.identity()? {
-            Some(identity) => Some(identity),
-            None if self.opens_by_itself() => {
-                let text = files::read_secret(&self.dir().join(VAULT_KEY))?;
-                Some(IdentityFile::parse(text.expose()).map_err(KeyholderError::Identity)?)
-            }
-            None => None,
-        };
-        if let Some(identity) = identity {
-            return Ok(vault::open_any(copies(false), &Key::Identities(&identity))?);
-        }
-        if copies(true).next().is_none() {
-            return Err(KeyholderError::Missing("identity").into());
-        }
-        Ok(vault::open_any(copies(true), &Key::Passphrase(&keyholder.passphrase()?))?)
-    }
-}
-
-impl Unlocked {
     /// The issuer's certificate. Only what is signed needs it: a revocation is recorded without.
     pub fn issuer(&self) -> Result<&IssuerCertificate, AuthorityError> {
         self.issuer.as_ref().ok_or(AuthorityError::NoCaCertificate)
@@ -155,6 +188,13 @@ fn server_share(view: &dyn View, now: Time) -> Result<ServerShare, AuthorityErro
     let (_, crl) = publishing::newest(view, now)?;
     Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
 }
+
+/// The parameter that holds the vault's public key, so that a backup can be sealed while the vault is closed.
+pub(super) const VAULT_RECIPIENT: &str = "vault-recipient";
+
+/// The kinds of unlockers that are told apart here.
+pub(super) const PASSPHRASE: &str = "passphrase";
+pub(super) const KEY_FILE: &str = "key-file";
 
 /// The clear identity of `--no-passphrase`.
 pub(super) const VAULT_KEY: &str = "vault.key";

@@ -34,6 +34,19 @@ impl Environment {
     }
 }
 
+/// Leaves in the environment what a plugin may know: it inherits all of it. Called before the first one runs, when
+/// no thread has been started. Whether standard error is coloured was decided by what goes, so that is kept.
+pub fn clear_for_plugins() {
+    anstream::AutoStream::choice(&std::io::stderr()).write_global();
+    for (name, _) in env::vars_os() {
+        if !FOR_PLUGINS.iter().any(|kept| name == *kept) {
+            env::remove_var(name);
+        }
+    }
+}
+
+const FOR_PLUGINS: [&str; 3] = ["PATH", "HOME", "LANG"];
+
 /// Set and not empty.
 fn variable(name: &str) -> Option<OsString> {
     #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]

@@ -4,7 +4,6 @@
 use std::fmt;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     bundle::Format,
     cli::{
         outputs::{undelivered, write_bundles, Fill, OutputOptions},
+        progress,
         report::{self, Report},
         session::Session,
         Exit, Failure,
@@ -56,7 +56,7 @@ impl Arguments {
         let to_stdout = outputs.destination == Destination::Stdout;
         let whom = if self.all { Whom::All } else { Whom::Named(self.names) };
         let request = ExportRequest { whom, outputs, publish: self.publish, dry_run: self.dry_run };
-        let bar = progress_bar(session.quiet() || session.json());
+        let bar = progress::bar("exporting", session.quiet() || session.json());
         let mut exported = authority.export(&request, session, &mut |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
@@ -80,15 +80,6 @@ impl Arguments {
         let peer = authority.view()?.peer(&self.names[0])?;
         Ok(peer.is_some_and(|peer| peer.role == crate::inventory::Role::Server))
     }
-}
-
-/// On standard error, when that is a terminal; `indicatif` hides it elsewhere.
-fn progress_bar(hidden: bool) -> ProgressBar {
-    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("exporting {bar:32} {pos}/{len}");
-    let bar = ProgressBar::with_draw_target(Some(0), target);
-    // the template is a constant; a bad one would only look plainer
-    style.map_or(bar.clone(), |style| bar.with_style(style))
 }
 
 #[derive(Serialize)]

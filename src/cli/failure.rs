@@ -204,6 +204,7 @@ through_authority!(
 fn kind(error: &AuthorityError) -> Exit {
     match error {
         AuthorityError::Vault(error) if error.is_locked() => Exit::Locked,
+        AuthorityError::PassphraseOf { source, .. } if source.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Missing(_)) => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
@@ -240,10 +241,24 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Mismatch(_) => vec![
             "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),
         ],
+        AuthorityError::UnknownUnlocker(_) | AuthorityError::KnownUnlocker(_) | AuthorityError::LabelTaken(_) => {
+            vec!["`vpnpki unlocker list` shows every unlocker".to_owned()]
+        }
+        AuthorityError::LastUnlocker(_) => vec!["`vpnpki unlocker add` first gives another way in".to_owned()],
+        AuthorityError::NotAgreed(_) => vec!["`--yes` says that it is meant".to_owned()],
+        AuthorityError::NeedsPassphrases(labels) => labels
+            .iter()
+            .map(|label| format!("`--passphrase-of {0}=FILE` keeps it, `--drop {0}` leaves it out", label_typed(label)))
+            .collect(),
         AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
         AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],
         _ => Vec::new(),
     }
+}
+
+/// As a shell takes it.
+fn label_typed(label: &str) -> String {
+    crate::files::quoted(std::path::Path::new(label))
 }
 
 pub(super) const RED: &str = "\x1b[1;31m";

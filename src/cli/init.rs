@@ -80,7 +80,7 @@ pub struct Arguments {
     /// How ta.key protects the control channel: tls-crypt or tls-auth [default: tls-crypt]
     #[arg(long, value_name = "MODE")]
     control_channel: Option<ControlChannel>,
-    /// Also open the vault with this age or SSH public key; may be given several times
+    /// Also open the vault with this age, SSH or age plugin public key; may be given several times
     // a plain text here, since clap would print a private key given by mistake
     #[arg(long, value_name = "age1…|ssh-…")]
     recipient: Vec<String>,
@@ -115,6 +115,7 @@ impl Arguments {
             clients: self.issue,
             out: (!self.no_export).then_some(self.out),
             publish: self.publish,
+            plugins: session.plugins_of(&unlockers),
             unlockers,
             key_file,
             recovery,

@@ -13,7 +13,12 @@ use crate::{
         revoke::{Revocations, Revoked, RevokedCertificate},
         verdict::{Subject, Verdict},
     },
-    cli::{report::Report, session::Session, Exit, Failure},
+    cli::{
+        after::{FollowOptions, Followed},
+        report::Report,
+        session::Session,
+        Exit, Failure,
+    },
     files,
     inventory::{Reason, Revocation, Role},
     name::Name,
@@ -37,6 +42,8 @@ pub struct Arguments {
     /// Leave every server as it is
     #[arg(long)]
     no_publish: bool,
+    #[command(flatten)]
+    follow: FollowOptions,
     /// Say who would be revoked, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -55,8 +62,9 @@ impl Arguments {
             no_publish: self.no_publish,
             dry_run: self.dry_run,
         };
-        let revoked = authority.revoke(&request, session)?;
-        session.report(&Answer { revoked, dry_run: self.dry_run })
+        let mut revoked = authority.revoke(&request, session)?;
+        let followed = self.follow.done(&authority, &mut revoked, self.dry_run);
+        session.report(&Answer { revoked, followed, dry_run: self.dry_run })
     }
 
     /// Ending a server ends everyone's access: asked on a terminal, unless `--yes`; scripts are taken at their word.
@@ -161,6 +169,8 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
 struct Answer {
     #[serde(flatten)]
     revoked: Revoked,
+    #[serde(flatten)]
+    followed: Followed,
     dry_run: bool,
 }
 
@@ -175,7 +185,9 @@ impl Report for Answer {
         if self.dry_run {
             return Vec::new();
         }
-        recorded_only(&self.revoked, "revocation", "revoke")
+        let mut failures = recorded_only(&self.revoked, "revocation", "revoke");
+        failures.extend(self.followed.failures());
+        failures
     }
 }
 
@@ -198,16 +210,17 @@ pub fn whose(one: &RevokedCertificate) -> String {
     format!("{name}serial:{}", one.serial)
 }
 
-/// Lines about when a live session ends.
-pub fn write_refused(f: &mut fmt::Formatter<'_>, revoked: &Revoked) -> fmt::Result {
+/// Lines about when a live session ends, or that it has, and what was read back.
+pub fn write_refused(f: &mut fmt::Formatter<'_>, revoked: &Revoked, followed: &Followed) -> fmt::Result {
     if revoked.published.targets.iter().any(Reached::reached) {
-        let seconds = revoked.live_session_seconds;
-        writeln!(
-            f,
-            "new connections are refused there; a live session ends within {seconds} s (reneg-sec + tran-window)"
-        )?;
+        write!(f, "new connections are refused there")?;
+        if !followed.ended() {
+            let seconds = revoked.live_session_seconds;
+            write!(f, "; a live session ends within {seconds} s (reneg-sec + tran-window)")?;
+        }
+        writeln!(f)?;
     }
-    Ok(())
+    followed.write(f)
 }
 
 impl fmt::Display for Answer {
@@ -226,12 +239,12 @@ impl fmt::Display for Answer {
             return Ok(());
         }
         write_published(f, &self.revoked.published)?;
-        write_refused(f, &self.revoked)
+        write_refused(f, &self.revoked, &self.followed)
     }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vpnpki revoke client1
-  vpnpki revoke laptop-7 --reason keyCompromise
+  vpnpki revoke laptop-7 --reason keyCompromise --kick --prove
   vpnpki revoke serial:5A0D0C9E6B1F4E7D8A2B3C4D5E6F7081";

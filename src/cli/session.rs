@@ -9,11 +9,16 @@ use std::{
 
 use crate::{
     authority::{Actor, Authority, Keyholder, KeyholderError},
-    cli::{environment::Environment, failure, terminal, Exit, Failure, Global},
+    cli::{
+        environment::{self, Environment},
+        failure,
+        plugins::Person,
+        terminal, Exit, Failure, Global,
+    },
     files::{self, Kind},
     secret::Secret,
     store::Access,
-    vault::IdentityFile,
+    vault::{IdentityFile, Plugins, Unlocker},
     world::World,
 };
 
@@ -22,11 +27,13 @@ pub struct Session {
     global: Global,
     environment: Environment,
     passphrase: OnceCell<Secret>,
+    /// That the environment holds only what plugins may know.
+    cleared: std::sync::Once,
 }
 
 impl Session {
     pub fn new(global: Global, environment: Environment) -> Self {
-        Self { global, environment, passphrase: OnceCell::new() }
+        Self { global, environment, passphrase: OnceCell::new(), cleared: std::sync::Once::new() }
     }
 
     /// The PKI directory.
@@ -93,10 +100,15 @@ impl Session {
 
     /// A new passphrase, asked for twice.
     pub fn new_passphrase(&self) -> Result<Secret, Failure> {
-        if let Some(given) = self.given_passphrase()? {
-            return Ok(given);
+        match self.given_passphrase()? {
+            Some(given) => Ok(given),
+            None => self.ask_new_passphrase("New passphrase for the vault: "),
         }
-        let first = self.ask_passphrase("New passphrase for the vault: ")?;
+    }
+
+    /// A passphrase that is not the vault's yet, asked for twice.
+    pub fn ask_new_passphrase(&self, prompt: &str) -> Result<Secret, Failure> {
+        let first = self.ask_passphrase(prompt)?;
         let again = self.ask_passphrase("The same again: ")?;
         if first.expose() == again.expose() {
             Ok(first)
@@ -116,6 +128,16 @@ impl Session {
         }
     }
 
+    /// How plugins reach whoever runs this; the environment is cleared for those that these unlockers need.
+    pub fn plugins_of(&self, unlockers: &[Unlocker]) -> Plugins {
+        let needed = |unlocker: &Unlocker| unlocker.recipient().is_some_and(crate::vault::Recipient::needs_plugin);
+        if unlockers.iter().any(needed) {
+            self.plugins()
+        } else {
+            Plugins::unattended()
+        }
+    }
+
     /// Which of two is meant nobody can tell, also where an identity opens the vault and neither is needed.
     fn refuse_two_passphrases(&self) -> Result<(), KeyholderError> {
         let sources = [
@@ -130,7 +152,8 @@ impl Session {
         }
     }
 
-    fn read_passphrase(&self, path: &Path) -> Result<Secret, KeyholderError> {
+    /// The passphrase in a file.
+    pub fn read_passphrase(&self, path: &Path) -> Result<Secret, KeyholderError> {
         self.warn_of_readers(path)?;
         first_line(&files::read_secret(path)?, &files::shown(path))
     }
@@ -167,7 +190,15 @@ impl Keyholder for Session {
         if identity.is_locked() {
             identity.unlock(&self.passphrase()?)?;
         }
+        if identity.needs_plugins() {
+            identity.connect(&self.plugins())?;
+        }
         Ok(Some(identity))
+    }
+
+    fn plugins(&self) -> Plugins {
+        self.cleared.call_once(environment::clear_for_plugins);
+        Plugins::before(Person::new(self.global.batch, self.global.json))
     }
 
     fn passphrase(&self) -> Result<Secret, KeyholderError> {

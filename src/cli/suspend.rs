@@ -10,8 +10,10 @@ use crate::{
     authority::{
         revoke::{Revocations, Revoked, RevokedCertificate},
         verdict::{Subject, Verdict},
+        Authority,
     },
     cli::{
+        after::{FollowOptions, Followed},
         report::Report,
         revoke::{recorded_only, subject, whose, write_published, write_refused},
         session::Session,
@@ -28,6 +30,8 @@ use crate::{
 pub struct Suspend {
     #[command(flatten)]
     whom: Whom,
+    #[command(flatten)]
+    follow: FollowOptions,
 }
 
 /// Give someone who is suspended their access back
@@ -55,29 +59,32 @@ struct Whom {
 
 impl Suspend {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let (done, dry_run) = self.whom.done(session, Verdict::Suspend)?;
-        session.report(&Suspended { done, dry_run })
+        let (authority, mut done, dry_run) = self.whom.done(session, Verdict::Suspend)?;
+        let followed = self.follow.done(&authority, &mut done, dry_run);
+        session.report(&Suspended { done, followed, dry_run })
     }
 }
 
 impl Resume {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let (done, dry_run) = self.whom.done(session, Verdict::Resume)?;
+        let (_, done, dry_run) = self.whom.done(session, Verdict::Resume)?;
         session.report(&Resumed { done, dry_run })
     }
 }
 
 impl Whom {
-    fn done(self, session: &Session, verdict: Verdict) -> Result<(Revoked, bool), Failure> {
+    fn done(self, session: &Session, verdict: Verdict) -> Result<(Authority, Revoked, bool), Failure> {
         let Self { subjects, no_publish, dry_run } = self;
         let authority = session.open(Access::Write)?;
         let request = Revocations { subjects, verdict, ladder: None, no_publish, dry_run };
-        Ok((authority.revoke(&request, session)?, dry_run))
+        let done = authority.revoke(&request, session)?;
+        Ok((authority, done, dry_run))
     }
 }
 
 struct Suspended {
     done: Revoked,
+    followed: Followed,
     dry_run: bool,
 }
 
@@ -88,18 +95,24 @@ struct Resumed {
 
 impl Serialize for Suspended {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fields(serializer, "suspended", &self.done, self.dry_run)
+        fields(serializer, "suspended", &self.done, &self.followed, self.dry_run)
     }
 }
 
 impl Serialize for Resumed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fields(serializer, "resumed", &self.done, self.dry_run)
+        fields(serializer, "resumed", &self.done, &Followed::default(), self.dry_run)
     }
 }
 
 /// A revocation's fields, with whom it was about under the command's own word.
-fn fields<S: Serializer>(serializer: S, word: &'static str, done: &Revoked, dry_run: bool) -> Result<S::Ok, S::Error> {
+fn fields<S: Serializer>(
+    serializer: S,
+    word: &'static str,
+    done: &Revoked,
+    followed: &Followed,
+    dry_run: bool,
+) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("changed", &done.changed)?;
     map.serialize_entry(word, &done.revoked)?;
@@ -108,6 +121,7 @@ fn fields<S: Serializer>(serializer: S, word: &'static str, done: &Revoked, dry_
     map.serialize_entry("unsigned", &done.unsigned)?;
     map.serialize_entry("published", &done.published)?;
     map.serialize_entry("live_session_seconds", &done.live_session_seconds)?;
+    followed.fields(&mut map)?;
     map.serialize_entry("warnings", &done.warnings)?;
     map.serialize_entry("dry_run", &dry_run)?;
     map.end()
@@ -124,7 +138,9 @@ impl Report for Suspended {
         if self.dry_run {
             return Vec::new();
         }
-        recorded_only(&self.done, "suspension", "suspend")
+        let mut failures = recorded_only(&self.done, "suspension", "suspend");
+        failures.extend(self.followed.failures());
+        failures
     }
 }
 
@@ -155,7 +171,7 @@ impl fmt::Display for Suspended {
             return Ok(());
         }
         write_published(f, &self.done.published)?;
-        write_refused(f, &self.done)
+        write_refused(f, &self.done, &self.followed)
     }
 }
 
@@ -178,8 +194,8 @@ fn write_each(f: &mut fmt::Formatter<'_>, certificates: &[RevokedCertificate], v
 
 const SUSPEND_EXAMPLES: &str = "\
 Examples:
-  vpnpki suspend laptop-7
-  vpnpki suspend anna ben --json";
+  vpnpki suspend laptop-7 --kick
+  vpnpki suspend laptop-7 client1 --json";
 
 const RESUME_EXAMPLES: &str = "\
 Examples:

@@ -23,6 +23,17 @@ pub fn ask(question: &str) -> Option<bool> {
     Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Asks for a text that may be seen; none when there is no terminal.
+pub fn ask_text(prompt: &str) -> Option<String> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    write!(io::stderr(), "{prompt} ").ok()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).ok()?;
+    Some(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// A crash must not write keys to a disk.
 pub fn forbid_core_files() {
     // where the system refuses, nothing else is lost

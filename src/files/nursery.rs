@@ -73,6 +73,14 @@ impl Nursery {
         clear(&Folder::open(target)?, OsStr::new(INNER))
     }
 
+    /// Whether a kill left something inside `target`, so that what lies there may belong to nobody.
+    pub fn is_leftover(target: &Path) -> Result<bool, FileError> {
+        match open_unless_missing(target)? {
+            Target::Missing { .. } => Ok(false),
+            Target::There(home) => Ok(home.look(OsStr::new(INNER))?.is_some()),
+        }
+    }
+
     fn beside(home: Folder, name: OsString) -> Result<Self, FileError> {
         let hidden = HiddenFolder::create(home, hidden_name(&name))?;
         // another may have finished while we waited for the hidden name
@@ -103,10 +111,8 @@ impl Nursery {
             .and_then(|()| home.sync())
             .and_then(|()| home.take(inner, OsStr::new(DATABASE), OsStr::new(DATABASE)));
         if let Err(error) = moved {
-            for name in &linked {
-                // the error that led here is the one to tell; the next `create` tries again
-                let _ = home.unlink(name);
-            }
+            // the error that led here is the one to tell; the next `create` tries again
+            let _ = unlink_all(inner, home, &linked);
             return Err(error);
         }
         let synced = home.sync();
@@ -117,8 +123,36 @@ impl Nursery {
 
 fn link_all(inner: &Folder, home: &Folder, names: &[OsString], linked: &mut Vec<OsString>) -> Result<(), FileError> {
     for name in names {
-        home.link_from(inner, name)?;
-        linked.push(name.clone());
+        if inner.holds_folder(name)? {
+            // a directory has one name only: another is made, and its files get second names in that
+            let (from, to) = (inner.enter(name)?, home.create_folder(name)?);
+            linked.push(name.clone());
+            for file in from.names()? {
+                to.link_from(&from, &file)?;
+            }
+            to.sync()?;
+        } else {
+            home.link_from(inner, name)?;
+            linked.push(name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Takes the second names away again; what is not a second name of ours stays.
+fn unlink_all(inner: &Folder, home: &Folder, names: &[OsString]) -> Result<(), FileError> {
+    for name in names {
+        match (inner.look(name)?, home.look(name)?) {
+            (Some(_), Some(_)) if inner.holds_folder(name)? && home.holds_folder(name)? => {
+                let (from, to) = (inner.enter(name)?, home.enter(name)?);
+                unlink_all(&from, &to, &from.names()?)?;
+                if to.names()?.is_empty() {
+                    home.remove_folder(name)?;
+                }
+            }
+            (Some(first), Some(second)) if same(&first, &second) => home.unlink(name)?,
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -128,10 +162,16 @@ fn give_to_owner(inner: &Folder, home: &Folder) -> Result<(), FileError> {
     if !rustix::process::geteuid().is_root() || owner.st_uid == 0 {
         return Ok(());
     }
-    let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-    for name in inner.names()? {
-        rustix::fs::chownat(&inner.descriptor, &name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| inner.fault(&name, "give away", errno))?;
+    give_all(inner, Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid))
+}
+
+fn give_all(folder: &Folder, uid: Uid, gid: Gid) -> Result<(), FileError> {
+    for name in folder.names()? {
+        if folder.holds_folder(&name)? {
+            give_all(&folder.enter(&name)?, uid, gid)?;
+        }
+        rustix::fs::chownat(&folder.descriptor, &name, Some(uid), Some(gid), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| folder.fault(&name, "give away", errno))?;
     }
     Ok(())
 }
@@ -140,13 +180,7 @@ fn give_to_owner(inner: &Folder, home: &Folder) -> Result<(), FileError> {
 fn clear(home: &Folder, inner: &OsStr) -> Result<(), FileError> {
     let Some(leftover) = Leftover::find(home, inner)? else { return Ok(()) };
     if let Some(folder) = leftover.folder()?.filter(|_| matches!(home.look(OsStr::new(DATABASE)), Ok(None))) {
-        for name in folder.names()? {
-            if let (Some(first), Some(second)) = (folder.look(&name)?, home.look(&name)?) {
-                if same(&first, &second) {
-                    home.unlink(&name)?;
-                }
-            }
-        }
+        unlink_all(&folder, home, &folder.names()?)?;
     }
     leftover.remove()
 }
@@ -225,6 +259,40 @@ mod tests {
         assert_eq!(read(&home.path().join("vpnpki.toml"), 9).unwrap(), b"mine");
         assert!(same(&before, &Folder::open(home.path()).unwrap().stat().unwrap()));
         assert_eq!(standing(home.path()).unwrap().unwrap().mode, 0o700);
+    }
+
+    #[test]
+    fn a_directory_of_files_comes_along_or_leaves_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let fill = |nursery: &Nursery| {
+            build(nursery);
+            mkdir(&nursery.path().join("templates"));
+            write(&nursery.path().join("templates/server.conf"), b"ours");
+        };
+        let nursery = Nursery::create(home.path()).unwrap();
+        fill(&nursery);
+        write(&home.path().join("vpnpki.toml"), b"mine");
+        write(&nursery.path().join("vpnpki.toml"), b"ours");
+        assert!(nursery.commit().unwrap_err().exists());
+        assert_eq!(list(home.path()).unwrap(), ["vpnpki.toml"]);
+        let nursery = Nursery::create(home.path()).unwrap();
+        fill(&nursery);
+        nursery.commit().unwrap();
+        assert_eq!(list(home.path()).unwrap(), ["pki.db", "templates", "vault.key", "vpnpki.toml"]);
+        assert_eq!(read(&home.path().join("templates/server.conf"), 9).unwrap(), b"ours");
+    }
+
+    #[test]
+    fn the_next_removes_a_directory_of_second_names() {
+        let home = tempfile::tempdir().unwrap();
+        let (left, mine) = (home.path().join(INNER).join("templates"), home.path().join("templates"));
+        mkdir(&home.path().join(INNER));
+        mkdir(&left);
+        mkdir(&mine);
+        write(&left.join("a.conf"), b"ours");
+        rustix::fs::link(left.join("a.conf"), mine.join("a.conf")).unwrap();
+        drop(Nursery::create(home.path()).unwrap());
+        assert!(list(home.path()).unwrap().is_empty());
     }
 
     #[test]

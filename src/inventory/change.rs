@@ -27,6 +27,8 @@ pub enum Change {
     Secret(SealedSecret),
     /// One way into the vault.
     Unlocker(Unlocker),
+    /// A way into the vault that is gone, by its number.
+    UnlockerRemoved(u32),
     /// A peer.
     Peer(Peer),
     /// A certificate and its standing.
@@ -68,9 +70,9 @@ pub struct Issuer {
 /// A public parameter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Parameter {
-    /// `dh`.
+    /// `dh` or `vault-recipient`.
     pub name: String,
-    /// PEM.
+    /// PEM, or an age recipient.
     pub text: String,
 }
 
@@ -99,8 +101,12 @@ pub struct Unlocker {
     pub number: u32,
     /// `passphrase`, `recipient` or `key-file`.
     pub kind: String,
-    /// The recipient, or what a person calls it.
+    /// What people call it; unique.
     pub label: String,
+    /// The public key, by which the vault can be locked anew; none for a passphrase.
+    pub recipient: Option<String>,
+    /// Since when; none for one of format 1, which did not record it.
+    pub since: Option<Time>,
     /// An age file.
     pub wrapped: Vec<u8>,
 }
@@ -150,7 +156,7 @@ impl Change {
             Self::Issuer(issuer) => format!("issuer/{}", issuer.number),
             Self::Parameter(parameter) => format!("parameter/{}", parameter.name),
             Self::Secret(secret) => format!("secret/{}/{}", secret.kind.word(), secret.scope),
-            Self::Unlocker(unlocker) => format!("unlocker/{}", unlocker.number),
+            Self::Unlocker(Unlocker { number, .. }) | Self::UnlockerRemoved(number) => format!("unlocker/{number}"),
             Self::Peer(peer) => format!("peer/{}", peer.name.folded()),
             Self::Certificate(certificate) => format!("certificate/{}", certificate.serial),
             Self::CertificateDer(serial, _) => format!("der/{serial}"),
@@ -171,7 +177,8 @@ impl Change {
             }
             Self::Parameter(parameter) => hasher.text(&parameter.text),
             Self::Secret(secret) => hasher.bytes(&secret.sealed),
-            Self::Unlocker(unlocker) => hasher.text(&unlocker.kind).text(&unlocker.label).bytes(&unlocker.wrapped),
+            Self::Unlocker(unlocker) => digest_unlocker(&mut hasher, unlocker),
+            Self::UnlockerRemoved(_) => return None,
             Self::Peer(peer) => digest_peer(&mut hasher, peer),
             Self::Certificate(certificate) => digest_certificate(&mut hasher, certificate),
             Self::CertificateDer(_, der) => hasher.bytes(der),
@@ -192,6 +199,18 @@ fn digest_crl<'a>(hasher: &'a mut Hasher, crl: &SignedCrl) -> &'a mut Hasher {
 }
 
 /// What came with format 2 is hashed where it is there, so that the digests of before stay what they were.
+fn digest_unlocker<'a>(hasher: &'a mut Hasher, unlocker: &Unlocker) -> &'a mut Hasher {
+    hasher.text(&unlocker.kind).text(&unlocker.label).bytes(&unlocker.wrapped);
+    if let Some(recipient) = &unlocker.recipient {
+        hasher.text("recipient").text(recipient);
+    }
+    match unlocker.since {
+        Some(since) => hasher.text("since").time(since),
+        None => hasher,
+    }
+}
+
+/// As with unlockers.
 fn digest_peer<'a>(hasher: &'a mut Hasher, peer: &Peer) -> &'a mut Hasher {
     hasher.text(peer.name.as_str()).text(&peer.role.to_string()).time(peer.created).bytes(peer.current.octets());
     if let Some(note) = &peer.note {

@@ -137,6 +137,34 @@ pub enum Event {
         /// Absolute path.
         dir: String,
     },
+    /// A way into the vault was added.
+    UnlockerAdded {
+        /// Its number.
+        number: u32,
+        /// `passphrase` or `recipient`.
+        kind: String,
+        /// What people call it.
+        label: String,
+    },
+    /// A way into the vault was taken away.
+    UnlockerRemoved {
+        /// Its number.
+        number: u32,
+        /// What people called it.
+        label: String,
+    },
+    /// The vault has a new identity; every secret was sealed anew.
+    VaultRotated {
+        /// How many secrets that were.
+        secrets: u64,
+    },
+    /// The authority was put back from a backup.
+    Restored {
+        /// When the backup was made.
+        made: Time,
+        /// The newest entry in it.
+        seq: u64,
+    },
     /// A published CRL was newer than the store: the store had been put back.
     RolledBack {
         /// Where the newer CRL was found.
@@ -287,6 +315,10 @@ impl fmt::Display for Event {
             }
             Self::Forgotten { name } => write!(f, "dropped what was kept of {name}"),
             Self::TargetAdded { dir } => write!(f, "publishes to {}", escape(dir)),
+            Self::UnlockerAdded { number, kind, label } => write!(f, "unlocker {number} `{}` ({kind})", escape(label)),
+            Self::UnlockerRemoved { number, label } => write!(f, "removed unlocker {number} `{}`", escape(label)),
+            Self::VaultRotated { secrets } => write!(f, "new vault identity, {secrets} secrets sealed anew"),
+            Self::Restored { made, seq } => write!(f, "restored from a backup made {made} (entry {seq})"),
             Self::RolledBack { dir, number, learned } => {
                 write!(f, "rolled-back: CRL {number} in {} was newer, {learned} serials taken over", escape(dir))
             }

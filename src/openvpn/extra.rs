@@ -108,6 +108,9 @@ fn note(words: &[&str], side: Role) -> Option<&'static str> {
         }
         (Role::Client, ["user" | "group", ..]) => Some("Linux only; without `persist-key` the client cannot reconnect"),
         (Role::Server, ["duplicate-cn", ..]) => Some("a copied profile is then never noticed"),
+        (Role::Server, ["username-as-common-name" | "x509-username-field", ..]) => {
+            Some("sessions then have other names than their certificates, and `kick` and `--prove` do not find them")
+        }
         (_, ["verb" | "keepalive" | "resolv-retry", ..]) => Some("it stands after ours and wins"),
         _ => None,
     }

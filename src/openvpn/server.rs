@@ -9,7 +9,7 @@ use super::{
     directive::{quote, LineError},
     TRAN_WINDOW,
 };
-use crate::settings::{Management, Settings};
+use crate::settings::{Management, Server, Settings};
 
 /// The holes of `templates/server.conf`. Every text is one or more words, quoted where needed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -64,7 +64,7 @@ impl ServerConfig {
             tun_mtu: settings.client.tun_mtu,
             user: server.user.clone(),
             group: server.group.clone(),
-            management: server.management.as_ref().map(Management::to_string),
+            management: server.management.as_ref().map(|at| management(at, server)).transpose()?,
             extra: server.extra.clone(),
         })
     }
@@ -73,6 +73,15 @@ impl ServerConfig {
 impl Route {
     fn of(network: Ipv4Net) -> Self {
         Self { network: network.network().to_string(), netmask: network.netmask().to_string() }
+    }
+}
+
+/// The directive's parameters (`options.c`): where, and the file whose first line is the password. The server makes a
+/// socket that everybody may use (`socket.c`, `socket_bind_unix`), so its directory or a password keeps others out.
+fn management(at: &Management, server: &Server) -> Result<String, LineError> {
+    match &server.management_password_file {
+        Some(file) => Ok(format!("{at} {}", quote(&file.display().to_string())?)),
+        None => Ok(at.to_string()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What revoking and `status` need of the settings: where the CRL goes, how long it holds, who reads it, what is due.
+//! What revoking and `status` need of the settings: where the CRL goes and who reads it, live sessions, what is due.
 //! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
 
 use std::{
@@ -12,6 +12,7 @@ use toml_edit::{Table, Value};
 use super::{
     fault::Fault,
     reader::{self, Read, Reader, Section},
+    servers::{self, ManagedServer},
     Settings,
 };
 use crate::inventory::due::Thresholds;
@@ -58,6 +59,10 @@ pub struct Publishing {
     pub tran_window: Option<u32>,
     /// How long before its end something is due.
     pub due: Thresholds,
+    /// Servers whose live sessions can be seen and ended.
+    pub servers: Vec<ManagedServer>,
+    /// Whether a server's management interface could not be read: one may be missing.
+    pub servers_faulty: bool,
     /// Whether something about publishing or the CRL itself could not be read: a target may be missing.
     pub faulty: bool,
 }
@@ -65,7 +70,7 @@ pub struct Publishing {
 impl Publishing {
     /// What settings without a fault say.
     pub fn of(settings: &Settings) -> Self {
-        let Settings { publish, server, crl_days, due, .. } = settings;
+        let Settings { publish, server, servers, crl_days, due, .. } = settings;
         Self {
             mode: publish.mode,
             dirs: publish.dirs.clone(),
@@ -76,6 +81,8 @@ impl Publishing {
             reneg_sec: server.reneg_sec,
             tran_window: server.tran_window,
             due: *due,
+            servers: servers::of(servers, server),
+            servers_faulty: false,
             faulty: false,
         }
     }
@@ -153,7 +160,12 @@ fn directory(value: &Value) -> Result<PathBuf, String> {
 
 fn lenient(text: &str, root: &Table) -> (Publishing, Vec<Fault>) {
     let (settings, faults) = super::read(text, root);
-    (Publishing { faulty: faults.iter().any(about_publishing), ..Publishing::of(&settings) }, faults)
+    let read = Publishing {
+        faulty: faults.iter().any(about_publishing),
+        servers_faulty: faults.iter().any(about_servers),
+        ..Publishing::of(&settings)
+    };
+    (read, faults)
 }
 
 fn about_publishing(fault: &Fault) -> bool {
@@ -167,11 +179,17 @@ fn about_targets(section: &str) -> bool {
     matches!(section, "publish" | "crl")
 }
 
+/// Also of a section that is spelled almost like ours, or has one bracket too many.
+fn about_servers(fault: &Fault) -> bool {
+    let (section, key) = fault.field.split_once('.').unwrap_or((&fault.field, ""));
+    section.starts_with("serv") && (section != "server" || key.is_empty() || key.starts_with("manag"))
+}
+
 /// Reads each section for itself where the whole cannot be read, so that a typing error in one leaves the others.
 fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
     let mut publishing = Publishing::default();
     let mut faults = vec![fault];
-    for name in ["publish", "crl", "server", "due"] {
+    for name in ["publish", "crl", "server", "servers", "due"] {
         let piece = only(text, name);
         match reader::document(&piece) {
             Ok(document) => {
@@ -179,11 +197,13 @@ fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
                 faults.extend(found.into_iter().filter(|fault| fault.field.starts_with(name)));
                 publishing.take(name, read);
             }
-            Err(_) => publishing.faulty |= about_targets(name),
+            Err(_) => publishing.miss(name),
         }
     }
     // what stands before the first header may name publishing, too, and cannot be told apart
-    publishing.faulty |= reader::document(&only(text, "")).is_err();
+    let headless = reader::document(&only(text, "")).is_err();
+    publishing.faulty |= headless;
+    publishing.servers_faulty |= headless;
     (publishing, faults)
 }
 
@@ -193,12 +213,23 @@ impl Publishing {
             "publish" => (self.mode, self.dirs, self.after) = (read.mode, read.dirs, read.after),
             "crl" => self.crl_days = read.crl_days,
             "due" => self.due = read.due,
+            // comes last, and replaces the one of `[server]`
+            "servers" if read.servers.is_empty() => {}
+            "servers" => self.servers = read.servers,
             _ => {
                 (self.user, self.group) = (read.user, read.group);
                 (self.reneg_sec, self.tran_window) = (read.reneg_sec, read.tran_window);
+                self.servers = read.servers;
             }
         }
         self.faulty |= about_targets(section) && read.faulty;
+        self.servers_faulty |= section.starts_with("server") && read.servers_faulty;
+    }
+
+    /// A section that cannot be read at all.
+    fn miss(&mut self, section: &str) {
+        self.servers_faulty |= section.starts_with("server");
+        self.faulty |= about_targets(section);
     }
 }
 
@@ -341,6 +372,52 @@ mod tests {
         // also out of a file that is broken elsewhere
         let (read, _) = publishing("[publish]\nafter = [\"/bin/push\"]\n[client]\nremotes = [\n");
         assert_eq!((read.after.map(|words| words.len()), read.faulty), (Some(1), false));
+    }
+
+    fn servers(publishing: &Publishing) -> Vec<String> {
+        let shown = |server: &ManagedServer| {
+            let name = server.name.as_ref().map_or("-", crate::name::Name::as_str);
+            let file = server.password_file.as_ref().map_or_else(String::new, |file| format!(" {}", file.display()));
+            format!("{name} {}{file}", server.management)
+        };
+        publishing.servers.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn servers_come_in_place_of_the_one_server() {
+        let own = "[client]\nremotes = [\"vpn.example.com\"]\n[server]\nmanagement = \"/a unix\"\nmanagement-password-file = \"/w\"\n";
+        let (read, warnings) = publishing(own);
+        assert_eq!((servers(&read), read.servers_faulty, warnings.len()), (vec!["- /a unix /w".to_owned()], false, 0));
+        let entry = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        let other = entry.replace("/b unix", "127.0.0.1 7505") + "management-password-file = \"w\"\n";
+        let (read, warnings) = publishing(&format!("{own}{entry}{other}"));
+        assert_eq!(servers(&read), ["server /b unix", "server 127.0.0.1 7505 w"]);
+        assert_eq!((read.faulty, read.servers_faulty, warnings.len()), (false, false, 0));
+    }
+
+    #[test]
+    fn a_server_that_cannot_be_read_is_marked_and_the_others_stay() {
+        let good = "[[servers]]\nname = \"server\"\nmanagement = \"/b unix\"\n";
+        for text in [
+            format!("[[servers]]\nname = \"server2\"\n{good}"),
+            format!(
+                "[[servers]]\nname = \"server2\"\nmanagement = \"/a unix\"\nmanagement-password-file = \"\"\n{good}"
+            ),
+            format!("[[server]]\nmanagement = \"/a unix\"\n{good}"),
+            format!("[server]\nmanagment = \"/a unix\"\n{good}"),
+            format!("[vpn]\nname = \"x\n[server]\nmanagement = \"a\"\n{good}"),
+        ] {
+            let (read, warnings) = publishing(&text);
+            assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], true), "{text}");
+            assert!(!read.faulty && !warnings.is_empty(), "{text}: {warnings:?}");
+        }
+        let (read, _) = publishing(&format!("[vpn]\nname = \"x\n{good}"));
+        assert_eq!((servers(&read), read.servers_faulty), (vec!["server /b unix".to_owned()], false));
+        let (read, _) = publishing(&good.replace("\"server\"", "\"server"));
+        assert_eq!((servers(&read).len(), read.servers_faulty), (0, true));
+        // what is wrong with a port says nothing about where sessions are ended
+        let (read, _) = publishing(&format!("[server]\nport = 0\n{good}"));
+        assert!(!read.servers_faulty);
     }
 
     proptest! {

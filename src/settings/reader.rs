@@ -140,6 +140,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether a section has this key, with whatever value.
+    pub fn has(&self, section: &Section, key: &str) -> bool {
+        self.item(section, key).is_some()
+    }
+
     /// Where a key of a section stands; the section's own line when it is absent.
     pub fn line(&self, section: &Section, key: &str) -> usize {
         self.item(section, key).map_or(section.line, |(line, _)| line)

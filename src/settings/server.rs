@@ -1,15 +1,16 @@
 //! `[server]`: how the server listens, whom it becomes, and what its templates may lack.
 //! Knows no server's certificate.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use toml_edit::{Table, Value};
 
 use super::{
     client::{self, Client},
     crl_file::CrlFile,
-    reader::{self, Read, Reader},
+    reader::{self, Read, Reader, Section},
     remote::{Proto, PORT},
+    servers,
 };
 use crate::{inventory::Role, name::Name};
 
@@ -30,6 +31,8 @@ pub struct Server {
     pub management: Option<Management>,
     /// Where it reads its CRL, relative to its directory.
     pub crl_file: CrlFile,
+    /// The file with that interface's password, absolute: the server and we read it from different places.
+    pub management_password_file: Option<PathBuf>,
     /// Directives added as they are.
     pub extra: Vec<String>,
     /// How long server certificates hold; as long as the CA when not set.
@@ -72,6 +75,7 @@ impl Default for Server {
             group: None,
             management: None,
             crl_file: CrlFile::default(),
+            management_password_file: None,
             extra: Vec::new(),
             days: None,
             template_without: Vec::new(),
@@ -99,6 +103,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         group: reader.one(&section, "group", &account).map(Read::into_value),
         management: reader.one(&section, "management", &reader::parsed).map(Read::into_value),
         crl_file: reader.one(&section, "crl-file", &reader::parsed).map_or_else(CrlFile::default, Read::into_value),
+        management_password_file: password_file(reader, &section),
         extra: client::extra(reader, &section, Role::Server),
         days: reader.one(&section, "days", &super::days).map(Read::into_value),
         template_without: without.into_iter().map(Read::into_value).collect(),
@@ -107,6 +112,22 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         hand_window: reader.one(&section, "hand-window", &seconds(3600)).map(Read::into_value),
         tran_window: reader.one(&section, "tran-window", &seconds(86_400)).map(Read::into_value),
     }
+}
+
+/// Without an interface nobody would ask for the password.
+fn password_file(reader: &mut Reader, section: &Section) -> Option<PathBuf> {
+    let file = reader.one(section, PASSWORD_FILE, &absolute_file)?;
+    if !reader.has(section, "management") {
+        reader.fault(section, PASSWORD_FILE, file.line, "is the password of `management`, which is not set");
+    }
+    Some(file.value)
+}
+
+fn absolute_file(value: &Value) -> Result<PathBuf, String> {
+    let file = servers::file(value)?;
+    file.is_absolute()
+        .then_some(file)
+        .ok_or_else(|| "must be an absolute path: the server looks for it from its own directory".to_owned())
 }
 
 fn prefix(value: &Value) -> Result<String, String> {
@@ -192,7 +213,9 @@ impl fmt::Display for Without {
     }
 }
 
-const KEYS: [&str; 13] = [
+const PASSWORD_FILE: &str = "management-password-file";
+
+const KEYS: [&str; 14] = [
     "port",
     "proto",
     "name-prefix",
@@ -200,6 +223,7 @@ const KEYS: [&str; 13] = [
     "group",
     "management",
     "crl-file",
+    PASSWORD_FILE,
     "extra",
     "days",
     "template-without",

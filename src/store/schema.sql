@@ -22,8 +22,8 @@ CREATE TABLE issuer (
 ) STRICT;
 
 CREATE TABLE parameter (
-    name  TEXT PRIMARY KEY,             -- `dh`
-    value TEXT NOT NULL,                -- PEM
+    name  TEXT PRIMARY KEY,             -- `dh`, `vault-recipient`
+    value TEXT NOT NULL,                -- PEM; the vault's public key (age)
     entry INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -36,12 +36,16 @@ CREATE TABLE secret (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE unlocker (
-    number  INTEGER PRIMARY KEY,        -- counted from 1
-    kind    TEXT NOT NULL,              -- `passphrase`, `recipient`, `key-file`
-    label   TEXT NOT NULL,              -- the recipient, or what a person calls it
-    wrapped BLOB NOT NULL,              -- the vault as an age file for this unlocker
-    entry   INTEGER NOT NULL
+    number    INTEGER PRIMARY KEY,      -- counted from 1
+    kind      TEXT NOT NULL,            -- `passphrase`, `recipient`, `key-file`
+    label     TEXT NOT NULL,            -- what people call it
+    recipient TEXT,                     -- the public key (age, SSH, plugin); NULL for a passphrase
+    since     INTEGER,                  -- when it was added; NULL where format 1 did not record it
+    wrapped   BLOB NOT NULL,            -- the vault as an age file for this unlocker
+    entry     INTEGER NOT NULL
 ) STRICT;
+
+CREATE UNIQUE INDEX unlocker_label ON unlocker (label);
 
 CREATE TABLE peer (
     id      INTEGER PRIMARY KEY,        -- of the row; said nowhere outside of the database

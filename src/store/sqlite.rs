@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{
-    files::{self, FilesystemKind},
+    files::{self, FilesystemKind, Overwrite, Visibility},
     inventory::ActId,
     store::{Access, Store, StoreError, View, Writing},
 };
@@ -56,14 +56,29 @@ impl Sqlite {
         let path = file(dir);
         files::create_private(&path)?;
         let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
-        // WAL: readers go on while one writes, and a commit costs two fsyncs. It needs shared memory beside the file,
-        // which network file systems do not give.
-        let mode = if files::filesystem_kind(dir)? == FilesystemKind::Local { "WAL" } else { "DELETE" };
-        connection.pragma_update(None, "journal_mode", mode).map_err(fault)?;
+        connection.pragma_update(None, "journal_mode", journal_mode(dir)?).map_err(fault)?;
         let transaction = connection.unchecked_transaction().map_err(fault)?;
         transaction.execute_batch(include_str!("schema.sql")).map_err(fault)?;
         transaction.execute("INSERT INTO format (version) VALUES (?1)", [FORMAT]).map_err(fault)?;
         transaction.commit().map_err(fault)?;
+        Ok(Self { connection, notices: notices(dir) })
+    }
+
+    /// An image in memory, as a backup holds it; nothing of it is written.
+    pub(super) fn in_memory(image: &[u8]) -> Result<Self, StoreError> {
+        let mut connection = Connection::open_in_memory().map_err(fault)?;
+        connection.deserialize_read_exact("main", image, image.len(), false).map_err(fault)?;
+        prepare(&connection).map_err(fault)?;
+        migrate::to_current(&connection)?;
+        Ok(Self { connection, notices: Vec::new() })
+    }
+
+    /// Puts an image into `dir` as its store.
+    pub(super) fn put(dir: &Path, image: &[u8]) -> Result<Self, StoreError> {
+        files::stage(&file(dir), image, Visibility::Private, Overwrite::Refuse, None)?.release()?;
+        let connection = connect(&file(dir), OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
+        connection.pragma_update(None, "journal_mode", journal_mode(dir)?).map_err(fault)?;
+        migrate::to_current(&connection)?;
         Ok(Self { connection, notices: notices(dir) })
     }
 
@@ -93,9 +108,24 @@ impl Store for Sqlite {
         found.map(|count: i64| count > 0).map_err(fault)
     }
 
+    fn image(&mut self) -> Result<Vec<u8>, StoreError> {
+        let mut image = self.connection.serialize("main").map_err(fault)?.to_vec();
+        // a file in WAL mode cannot be read from memory (sqlite.org/c3ref/deserialize.html); the image has no WAL beside it
+        if let Some(versions) = image.get_mut(READ_AND_WRITE_VERSION) {
+            versions.fill(1);
+        }
+        Ok(image)
+    }
+
     fn notices(&self) -> &[String] {
         &self.notices
     }
+}
+
+/// WAL: readers go on while one writes, and a commit costs two fsyncs. It needs shared memory beside the file, which
+/// network file systems do not give.
+fn journal_mode(dir: &Path) -> Result<&'static str, StoreError> {
+    Ok(if files::filesystem_kind(dir)? == FilesystemKind::Local { "WAL" } else { "DELETE" })
 }
 
 /// SQLite says that it could not open a file beside the database, not why; the directory says why.
@@ -138,7 +168,7 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions;
-    // secure_delete: a key that was dropped is overwritten, not left in a free page
+    // secure_delete: a key that was dropped, or a vault whose unlocker was, is overwritten, not left in a free page
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;
          PRAGMA secure_delete = ON;",
@@ -183,6 +213,9 @@ fn notices(dir: &Path) -> Vec<String> {
 
 /// The schema in `schema.sql`.
 const FORMAT: i64 = 2;
+
+/// Where a database file says whether it is in WAL mode (sqlite.org/fileformat2.html, 1.3).
+const READ_AND_WRITE_VERSION: std::ops::Range<usize> = 18..20;
 
 /// How long opening waits for someone who is closing.
 const PATIENCE: Duration = Duration::from_secs(30);

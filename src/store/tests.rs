@@ -36,7 +36,7 @@ fn foundations() -> Vec<Change> {
         Change::Issuer(Issuer { number: 1, parent: None, certificate: vec![1; 9], sealed_key: vec![2; 9] }),
         Change::Parameter(Parameter { name: "dh".to_owned(), text: "PEM".to_owned() }),
         Change::Secret(SealedSecret { kind, scope: String::new(), sealed: vec![3; 9] }),
-        Change::Unlocker(Unlocker { number: 1, kind: "age".to_owned(), label: "age1…".to_owned(), wrapped: vec![4] }),
+        Change::Unlocker(unlocker(1, "age1…")),
         Change::Crl(SignedCrl {
             issuer: 1,
             number: 1,
@@ -47,6 +47,18 @@ fn foundations() -> Vec<Change> {
         }),
         Change::Target(Target { dir: "/srv".to_owned(), server: "server".to_owned(), added: day(1) }),
     ]
+}
+
+fn unlocker(number: u32, label: &str) -> Unlocker {
+    let recipient = Some("age1…".to_owned());
+    Unlocker {
+        number,
+        kind: "recipient".to_owned(),
+        label: label.to_owned(),
+        recipient,
+        since: Some(day(0)),
+        wrapped: vec![4],
+    }
 }
 
 /// What issuing records.
@@ -360,7 +372,7 @@ proptest! {
     }
 }
 
-const COLUMNS: [(&str, &str); 34] = [
+const COLUMNS: [(&str, &str); 36] = [
     ("format", "version"),
     ("authority", "id"),
     ("authority", "created"),
@@ -373,6 +385,8 @@ const COLUMNS: [(&str, &str); 34] = [
     ("unlocker", "number"),
     ("unlocker", "kind"),
     ("unlocker", "wrapped"),
+    ("unlocker", "recipient"),
+    ("unlocker", "since"),
     ("peer", "name"),
     ("peer", "folded"),
     ("peer", "role"),

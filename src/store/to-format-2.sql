@@ -1,5 +1,9 @@
 -- From format 1, of which `fixtures/format-1.db` is a sample, to format 2. What a column holds is said in `schema.sql`.
 
+ALTER TABLE unlocker ADD COLUMN recipient TEXT;
+ALTER TABLE unlocker ADD COLUMN since INTEGER;
+CREATE UNIQUE INDEX unlocker_label ON unlocker (label);
+
 ALTER TABLE peer ADD COLUMN note TEXT;
 ALTER TABLE peer ADD COLUMN bundle BLOB;
 CREATE INDEX peer_server ON peer (folded) WHERE role = 'server';

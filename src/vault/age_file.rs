@@ -2,16 +2,21 @@
 //! Refuses to know what the bytes mean. age's own texts are not shown: they carry Unicode isolates, and the one
 //! about excessive work overflows on a machine faster than the file's limit.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 use age::{DecryptError, Decryptor, EncryptError, Encryptor, Identity, Recipient};
 use zeroize::Zeroizing;
 
-use super::{Content, VaultError};
+use super::{plugin, Content, VaultError};
 
 /// Encrypts the parts, one after the other, to one recipient.
 pub(super) fn encrypt(recipient: &dyn Recipient, parts: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
-    let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(|error| internal(&error))?;
+    let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(|error| match error {
+        EncryptError::Plugin(errors) => plugin::refusal(&errors),
+        // nothing else is read or written before the first byte of the file
+        EncryptError::Io(_) => VaultError::Plugin(BROKE_OFF.to_owned()),
+        error => internal(&error),
+    })?;
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let written = || {
         let mut writer = encryptor.wrap_output(Vec::with_capacity(length + HEADER))?;
@@ -43,11 +48,14 @@ pub(super) fn decrypt(
 fn refusal(what: Content, by_passphrase: bool, error: &DecryptError) -> VaultError {
     match error {
         DecryptError::DecryptionFailed if by_passphrase => VaultError::WrongPassphrase,
-        DecryptError::NoMatchingKeys if what == Content::Secret => VaultError::Foreign,
+        DecryptError::NoMatchingKeys if what != Content::Vault => VaultError::Foreign,
         DecryptError::NoMatchingKeys => VaultError::NoMatchingIdentity,
         DecryptError::ExcessiveWork { required, .. } => {
             VaultError::ExcessiveWork { asked: *required, accepted: MOST_WORK }
         }
+        DecryptError::Plugin(errors) => plugin::refusal(errors),
+        // the file lies in memory, where reading fails at its end only
+        DecryptError::Io(error) if error.kind() != ErrorKind::UnexpectedEof => VaultError::Plugin(BROKE_OFF.to_owned()),
         DecryptError::UnknownFormat => VaultError::NewerFormat(what),
         DecryptError::InvalidMac => damaged(what, "its header was changed"),
         DecryptError::Io(_) => damaged(what, "its header is cut off"),
@@ -65,6 +73,7 @@ fn internal(error: &EncryptError) -> VaultError {
 
 /// The highest scrypt work factor that is tried, as a power of two: 1 GiB of memory and some seconds.
 pub(super) const MOST_WORK: u8 = 20;
+const BROKE_OFF: &str = "it broke off in the middle";
 const MAGIC: &[u8] = b"age-encryption.org/";
 /// More than a header with one recipient, its MAC, the nonce and one chunk's tag.
 const HEADER: usize = 1024;

@@ -1,18 +1,28 @@
-//! Private keys that open the vault: age identity files and SSH private keys.
+//! Private keys that open the vault: age identity files, also those of plugins, and SSH private keys.
 //! Refuses to know where they lie; nothing of them is ever part of a message.
 
 use age::{
+    plugin,
+    secrecy::ExposeSecret,
     ssh::{self, UnsupportedKey},
     x25519, Identity,
 };
 
-use super::ssh as wire;
+use super::{
+    plugin::{binary, Plugins},
+    ssh as wire,
+    unlocker::key_file_text,
+};
 use crate::{name::escape, secret::Secret};
 
 /// The private keys of one file.
+#[derive(Default)]
 pub struct IdentityFile {
     keys: Vec<Box<dyn Identity + Send + Sync>>,
     locked: Option<ssh::EncryptedKey>,
+    own: Vec<x25519::Identity>,
+    /// Keys of plugins that were not found yet.
+    plugins: Vec<plugin::Identity>,
 }
 
 /// Why a file gives no identity.
@@ -25,8 +35,11 @@ pub enum IdentityError {
     #[error("the identity file holds no identity; `age-keygen` makes one")]
     Empty,
     /// A line that is no identity.
-    #[error("line {0} of the identity file is no whole `AGE-SECRET-KEY-1...`")]
+    #[error("line {0} of the identity file is no whole `AGE-SECRET-KEY-1...` or `AGE-PLUGIN-...`")]
     Line(usize),
+    /// The program that a key in the file needs is not there.
+    #[error("the identity file holds a key of an age plugin, and `{0}` is not on the PATH; install it")]
+    PluginMissing(String),
     /// The other half of the pair.
     #[error("the identity file holds a public key; give the private one")]
     PublicKey,
@@ -77,6 +90,26 @@ impl IdentityFile {
         Ok(())
     }
 
+    /// Whether programs of somebody else are run to use the keys, which [`connect`](Self::connect) finds.
+    pub fn needs_plugins(&self) -> bool {
+        !self.plugins.is_empty()
+    }
+
+    /// Finds the plugins of the keys on the PATH; they run when something is opened.
+    pub fn connect(&mut self, plugins: &Plugins) -> Result<(), IdentityError> {
+        for key in std::mem::take(&mut self.plugins) {
+            let found = plugins.identity(&key).map_err(|_| IdentityError::PluginMissing(binary(key.plugin())))?;
+            self.keys.push(Box::new(found));
+        }
+        Ok(())
+    }
+
+    /// The text of a `vault.key` with the one key that belongs to this recipient, when it is among them.
+    pub fn key_file_of(&self, recipient: &str) -> Option<Secret> {
+        let found = self.own.iter().find(|key| key.to_public().to_string() == recipient)?;
+        Some(key_file_text(recipient, found.to_string().expose_secret()))
+    }
+
     pub(super) fn keys(&self) -> Vec<&dyn Identity> {
         self.keys.iter().map(|key| &**key as &dyn Identity).collect()
     }
@@ -90,16 +123,23 @@ impl IdentityError {
 }
 
 fn age_keys(text: &str) -> Result<IdentityFile, IdentityError> {
-    let mut keys: Vec<Box<dyn Identity + Send + Sync>> = Vec::new();
+    let mut file = IdentityFile::default();
     for (index, line) in text.lines().map(str::trim).enumerate() {
-        if !line.is_empty() && !line.starts_with('#') {
-            keys.push(Box::new(line.parse::<x25519::Identity>().map_err(|_| not_an_identity(index + 1, line))?));
+        if line.is_empty() || line.starts_with('#') {
+            continue;
         }
+        if let Ok(key) = line.parse::<plugin::Identity>() {
+            file.plugins.push(key);
+            continue;
+        }
+        let key: x25519::Identity = line.parse().map_err(|_| not_an_identity(index + 1, line))?;
+        file.own.push(key.clone());
+        file.keys.push(Box::new(key));
     }
-    if keys.is_empty() {
+    if file.keys.is_empty() && file.plugins.is_empty() {
         return Err(IdentityError::Empty);
     }
-    Ok(IdentityFile { keys, locked: None })
+    Ok(file)
 }
 
 fn not_an_identity(number: usize, line: &str) -> IdentityError {
@@ -107,8 +147,6 @@ fn not_an_identity(number: usize, line: &str) -> IdentityError {
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| line.starts_with(prefix));
     if starts(&["age1", "ssh-", "ecdsa-", "sk-"]) {
         IdentityError::PublicKey
-    } else if starts(&["AGE-PLUGIN-"]) {
-        IdentityError::Unsupported { kind: "keys of age plugins".to_owned(), instead }
     } else if starts(&["AGE-SECRET-KEY-PQ-"]) {
         IdentityError::Unsupported { kind: "age's post-quantum keys".to_owned(), instead }
     } else {
@@ -126,9 +164,11 @@ fn ssh_key(text: &str) -> Result<IdentityFile, IdentityError> {
         return Err(IdentityError::Malformed);
     }
     match ssh::Identity::from_buffer(text.as_bytes(), None).map_err(|_| IdentityError::Malformed)? {
-        ssh::Identity::Encrypted(key) => Ok(IdentityFile { keys: Vec::new(), locked: Some(key) }),
+        ssh::Identity::Encrypted(key) => Ok(IdentityFile { locked: Some(key), ..IdentityFile::default() }),
         ssh::Identity::Unsupported(key) => Err(unsupported(&key)),
-        key @ ssh::Identity::Unencrypted(_) => Ok(IdentityFile { keys: vec![Box::new(key)], locked: None }),
+        key @ ssh::Identity::Unencrypted(_) => {
+            Ok(IdentityFile { keys: vec![Box::new(key)], ..IdentityFile::default() })
+        }
     }
 }
 
@@ -198,7 +238,7 @@ mod tests {
             ("age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa", "public key"),
             (include_str!("fixtures/ed25519.pub"), "public key"),
             (include_str!("fixtures/ecdsa"), "`ecdsa-sha2-nistp256`"),
-            ("AGE-PLUGIN-YUBIKEY-1QQQ", "age plugins"),
+            ("AGE-PLUGIN-YUBIKEY-1QQQ", "line 1"),
             ("AGE-SECRET-KEY-PQ-1QQQ", "post-quantum"),
             ("age-encryption.org/v1\n", "`age -d FILE`"),
             ("-----BEGIN PRIVATE KEY-----\n", "`ssh-keygen -p -f FILE`"),

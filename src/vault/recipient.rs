@@ -1,14 +1,14 @@
-//! Public keys that the vault can be locked to: age's X25519 keys and SSH keys.
+//! Public keys that the vault can be locked to: age's X25519 keys, SSH keys and keys of age plugins.
 //! Refuses to know private keys, and never repeats one that was given by mistake.
 
 use std::{fmt, str::FromStr};
 
-use age::{ssh::ParseRecipientKeyError, x25519};
+use age::{plugin, ssh::ParseRecipientKeyError, x25519};
 
-use super::ssh;
+use super::{plugin::Plugins, ssh, VaultError};
 use crate::name::escape;
 
-/// A public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`.
+/// A public key: `age1…`, `ssh-ed25519 …`, `ssh-rsa …` or `age1NAME1…` of a plugin.
 #[derive(Clone)]
 pub struct Recipient {
     key: PublicKey,
@@ -65,12 +65,13 @@ impl Recipient {
         }
     }
 
-    /// `age`, `ssh-ed25519` or `ssh-rsa`.
+    /// `age`, `ssh-ed25519`, `ssh-rsa` or `plugin`.
     pub fn kind(&self) -> &'static str {
         match &self.key {
             PublicKey::Age(_) => "age",
             PublicKey::Ssh(age::ssh::Recipient::SshEd25519(..)) => "ssh-ed25519",
             PublicKey::Ssh(age::ssh::Recipient::SshRsa(..)) => "ssh-rsa",
+            PublicKey::Plugin(_) => "plugin",
         }
     }
 
@@ -79,11 +80,19 @@ impl Recipient {
         self.comment.clone().unwrap_or_else(|| shortened(&self.text))
     }
 
-    pub(super) fn key(&self) -> &dyn age::Recipient {
-        match &self.key {
-            PublicKey::Age(key) => key,
-            PublicKey::Ssh(key) => key,
-        }
+    /// Whether a program of somebody else is run to lock something to it.
+    pub fn needs_plugin(&self) -> bool {
+        matches!(self.key, PublicKey::Plugin(_))
+    }
+
+    pub(super) fn key(&self, plugins: &Plugins) -> Result<Box<dyn age::Recipient + '_>, VaultError> {
+        Ok(match &self.key {
+            PublicKey::Age(key) => Box::new(key.clone()),
+            PublicKey::Ssh(key) => Box::new(key.clone()),
+            PublicKey::Plugin(key) => Box::new(
+                plugins.recipient(key).map_err(|_| VaultError::PluginMissing(super::plugin::binary(key.plugin())))?,
+            ),
+        })
     }
 }
 
@@ -128,6 +137,7 @@ impl FromStr for Recipient {
 enum PublicKey {
     Age(x25519::Recipient),
     Ssh(age::ssh::Recipient),
+    Plugin(plugin::Recipient),
 }
 
 fn age_key(text: &str) -> Result<Recipient, RecipientError> {
@@ -140,9 +150,15 @@ fn age_key(text: &str) -> Result<Recipient, RecipientError> {
         "" => return Err(RecipientError::Malformed(shortened(text))),
         "pq" | "tagpq" => "age's post-quantum keys".to_owned(),
         "tag" => "age's hardware keys".to_owned(),
-        plugin => format!("keys of the age plugin `{}`", escape(plugin)),
+        _ => return plugin_key(text),
     };
     Err(RecipientError::Unsupported(kind))
+}
+
+/// Whether the key is one its plugin knows shows when something is locked to it.
+fn plugin_key(text: &str) -> Result<Recipient, RecipientError> {
+    let key: plugin::Recipient = text.parse().map_err(|_| RecipientError::Malformed(shortened(text)))?;
+    Ok(Recipient { key: PublicKey::Plugin(key), text: text.to_owned(), comment: None })
 }
 
 fn ssh_key(text: &str) -> Result<Recipient, RecipientError> {
@@ -198,6 +214,7 @@ mod tests {
     use super::*;
 
     const AGE: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    const PLUGIN: &str = "age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t";
     const ED25519: &str = include_str!("fixtures/ed25519.pub");
     const RSA: &str = include_str!("fixtures/rsa.pub");
 
@@ -206,11 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn the_three_kinds_are_read_and_written_back() {
+    fn the_kinds_are_read_and_written_back() {
         for (text, kind, label) in [
             (AGE, "age", "age1t7rxyev2...vpy7pa"),
             (ED25519, "ssh-ed25519", "throw-away key of the tests"),
             (RSA, "ssh-rsa", "throw-away key of the tests"),
+            (PLUGIN, "plugin", "age1yubikey1...3rhl3t"),
         ] {
             let recipient = Recipient::parse(text).unwrap();
             assert_eq!((recipient.kind(), recipient.label().as_str()), (kind, label));
@@ -250,7 +268,7 @@ mod tests {
             (&AGE[..40], "characters are missing"),
             (&AGE.replace("t7rx", "t7rr"), "characters are missing"),
             ("age1pq1qqqq", "post-quantum"),
-            ("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t", "plugin `yubikey`"),
+            (&PLUGIN.replace("qwt5", "qwtt"), "characters are missing"),
             (include_str!("fixtures/rsa-1024.pub"), "this one has fewer"),
             (ecdsa, "`ecdsa-sha2-nistp256`"),
             ("sk-ssh-ed25519@openssh.com AAAA", "sk-ssh-ed25519@openssh.com"),

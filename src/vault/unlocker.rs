@@ -6,6 +6,7 @@ use age::{scrypt, secrecy::ExposeSecret, x25519};
 use super::{
     age_file::{self, MOST_WORK},
     identity::IdentityFile,
+    plugin::Plugins,
     recipient::Recipient,
     text, Content, VaultError, VaultKeys,
 };
@@ -34,9 +35,8 @@ impl Unlocker {
     pub fn fresh_key_file() -> (Self, Secret) {
         let identity = x25519::Identity::generate();
         let recipient = Recipient::from(identity.to_public());
-        let secret = identity.to_string();
-        let text = [KEY_FILE_HEAD, &recipient.to_string(), "\n", secret.expose_secret(), "\n"].concat();
-        (Self::KeyFile(recipient), Secret::from(text))
+        let text = key_file_text(&recipient.to_string(), identity.to_string().expose_secret());
+        (Self::KeyFile(recipient), text)
     }
 
     /// `passphrase`, `recipient` or `key-file`: how the store and people tell them apart.
@@ -57,12 +57,12 @@ impl Unlocker {
     }
 }
 
-/// The vault as an age file that this unlocker opens.
-pub fn wrap(vault: &VaultKeys, unlocker: &Unlocker) -> Result<Vec<u8>, VaultError> {
+/// The vault as an age file that this unlocker opens. A recipient of a plugin runs the plugin.
+pub fn wrap(vault: &VaultKeys, unlocker: &Unlocker, plugins: &Plugins) -> Result<Vec<u8>, VaultError> {
     let vault = text::write(vault);
     match unlocker {
         Unlocker::Recipient(recipient) | Unlocker::KeyFile(recipient) => {
-            age_file::encrypt(recipient.key(), &[vault.expose()])
+            age_file::encrypt(&*recipient.key(plugins)?, &[vault.expose()])
         }
         Unlocker::Passphrase(passphrase) => {
             let mut recipient = scrypt::Recipient::new(as_text(passphrase)?);
@@ -89,15 +89,28 @@ pub fn open(copy: &[u8], key: &Key<'_>) -> Result<VaultKeys, VaultError> {
 /// Opens the first copy that the key fits. When none opens, the most telling refusal is given: damage before a wrong
 /// passphrase, that before a key to which no copy belongs. A copy that cannot be read does not hide one that can.
 pub fn open_any<'c>(copies: impl IntoIterator<Item = &'c [u8]>, key: &Key<'_>) -> Result<VaultKeys, VaultError> {
+    open_which(copies, key).map(|(_, vault)| vault)
+}
+
+/// As [`open_any`], with the place of the copy that opened.
+pub fn open_which<'c>(
+    copies: impl IntoIterator<Item = &'c [u8]>,
+    key: &Key<'_>,
+) -> Result<(usize, VaultKeys), VaultError> {
     let mut refusal = VaultError::NoMatchingIdentity;
-    for copy in copies {
+    for (place, copy) in copies.into_iter().enumerate() {
         match open(copy, key) {
-            Ok(vault) => return Ok(vault),
+            Ok(vault) => return Ok((place, vault)),
             Err(error) if weight(&error) > weight(&refusal) => refusal = error,
             Err(_) => {}
         }
     }
     Err(refusal)
+}
+
+/// The text of a `vault.key`.
+pub(super) fn key_file_text(recipient: &str, identity: &str) -> Secret {
+    Secret::from([KEY_FILE_HEAD, recipient, "\n", identity, "\n"].concat())
 }
 
 fn weight(error: &VaultError) -> u8 {
@@ -131,6 +144,10 @@ mod tests {
         VaultKeys::create([1; 32], [2; 32])
     }
 
+    fn nobody() -> Plugins {
+        Plugins::unattended()
+    }
+
     fn identities(bytes: &[u8]) -> IdentityFile {
         IdentityFile::parse(bytes).unwrap_or_else(|error| panic!("{error}"))
     }
@@ -152,7 +169,7 @@ mod tests {
     #[test]
     fn a_passphrase_opens_what_it_locked_and_is_never_told() {
         let (vault, passphrase) = (vault(), Secret::from("correct horse".to_owned()));
-        let copy = wrap(&vault, &Unlocker::Passphrase(Secret::from("correct horse".to_owned()))).unwrap();
+        let copy = wrap(&vault, &Unlocker::Passphrase(Secret::from("correct horse".to_owned())), &nobody()).unwrap();
         let header = String::from_utf8_lossy(&copy);
         let stanza = header.lines().nth(1).unwrap();
         assert!(stanza.starts_with("-> scrypt ") && stanza.ends_with(" 18"), "{stanza}");
@@ -168,7 +185,8 @@ mod tests {
 
     #[test]
     fn an_empty_or_binary_passphrase_is_refused() {
-        let wrapped = |bytes: &[u8]| refusal(wrap(&vault(), &Unlocker::Passphrase(Secret::new(bytes.to_vec()))));
+        let wrapped =
+            |bytes: &[u8]| refusal(wrap(&vault(), &Unlocker::Passphrase(Secret::new(bytes.to_vec())), &nobody()));
         assert!(matches!(wrapped(b""), VaultError::EmptyPassphrase));
         assert!(matches!(wrapped(b"\xff\xfe"), VaultError::PassphraseNotText));
     }
@@ -178,7 +196,7 @@ mod tests {
         let vault = vault();
         let (unlocker, text) = Unlocker::fresh_key_file();
         assert_eq!((unlocker.kind(), unlocker.recipient().unwrap().kind()), ("key-file", "age"));
-        let copy = wrap(&vault, &unlocker).unwrap();
+        let copy = wrap(&vault, &unlocker, &nobody()).unwrap();
         same(&vault, &open(&copy, &Key::Identities(&identities(text.expose()))).unwrap_or_else(|e| panic!("{e}")));
         assert!(text.expose_text().unwrap().contains(&unlocker.recipient().unwrap().to_string()));
     }
@@ -187,7 +205,7 @@ mod tests {
     fn ssh_keys_open_what_was_locked_to_them() {
         let vault = vault();
         let mut locked = identities(include_bytes!("fixtures/ed25519-locked"));
-        let copy = wrap(&vault, &recipient(include_str!("fixtures/ed25519-locked.pub"))).unwrap();
+        let copy = wrap(&vault, &recipient(include_str!("fixtures/ed25519-locked.pub")), &nobody()).unwrap();
         let error = refusal(open(&copy, &Key::Identities(&locked)));
         assert!(matches!(error, VaultError::LockedIdentity) && error.is_locked());
         locked.unlock(&Secret::from("correct horse".to_owned())).unwrap();
@@ -198,7 +216,7 @@ mod tests {
         for (public, private, other) in
             [(include_str!("fixtures/ed25519.pub"), &ed25519, &rsa), (include_str!("fixtures/rsa.pub"), &rsa, &ed25519)]
         {
-            let copy = wrap(&vault, &recipient(public)).unwrap();
+            let copy = wrap(&vault, &recipient(public), &nobody()).unwrap();
             same(&vault, &open(&copy, &Key::Identities(private)).unwrap_or_else(|error| panic!("{error}")));
             let error = refusal(open(&copy, &Key::Identities(other)));
             assert!(matches!(error, VaultError::NoMatchingIdentity) && error.is_locked());
@@ -209,9 +227,9 @@ mod tests {
     fn every_unlocker_opens_the_same_vault_beside_damaged_copies() {
         let vault = vault();
         let (key_file, key) = Unlocker::fresh_key_file();
-        let mut damaged = wrap(&vault, &key_file).unwrap();
+        let mut damaged = wrap(&vault, &key_file, &nobody()).unwrap();
         *damaged.last_mut().unwrap() ^= 1;
-        let ssh = wrap(&vault, &recipient(include_str!("fixtures/ed25519.pub"))).unwrap();
+        let ssh = wrap(&vault, &recipient(include_str!("fixtures/ed25519.pub")), &nobody()).unwrap();
         let copies = [damaged.as_slice(), &ssh];
         let by_ssh = open_any(copies, &Key::Identities(&identities(include_bytes!("fixtures/ed25519"))));
         same(&vault, &by_ssh.unwrap_or_else(|error| panic!("{error}")));
@@ -225,7 +243,7 @@ mod tests {
     #[test]
     fn an_age_file_without_a_vault_in_it_is_told() {
         let (unlocker, key) = Unlocker::fresh_key_file();
-        let copy = age_file::encrypt(unlocker.recipient().unwrap().key(), &[b"hello"]).unwrap();
+        let copy = age_file::encrypt(&*unlocker.recipient().unwrap().key(&nobody()).unwrap(), &[b"hello"]).unwrap();
         let error = refusal(open(&copy, &Key::Identities(&identities(key.expose()))));
         assert!(matches!(error, VaultError::Damaged { why: "it holds no vault", .. }));
     }
@@ -236,7 +254,7 @@ mod tests {
             let (unlocker, key) = Unlocker::fresh_key_file();
             let key = identities(key.expose());
             prop_assert!(open(&bytes, &Key::Identities(&key)).is_err());
-            let mut copy = wrap(&vault(), &unlocker).unwrap();
+            let mut copy = wrap(&vault(), &unlocker, &nobody()).unwrap();
             let place = place % copy.len();
             copy[place] ^= 1 << bit;
             prop_assert!(open(&copy, &Key::Identities(&key)).is_err());

@@ -33,6 +33,7 @@ transcripts! {
     recipients
     remotes
     revoke
+    sessions
     settings
     templates
     usage

@@ -17,6 +17,8 @@ mod install;
 mod json;
 mod keyholders;
 mod life;
+mod live;
+mod management;
 mod modes;
 mod names;
 mod passphrases;

@@ -25,6 +25,7 @@ mod races;
 mod reference;
 mod revocation;
 mod serials;
+mod sessions;
 mod site;
 mod state;
 mod stored;

@@ -119,7 +119,7 @@ impl Look<'_> {
     /// Faults and notes of settings and templates; what bundles are made of now, where they can be made.
     fn settings(&self, findings: &mut Vec<Finding>) -> Option<CurrentBundles> {
         match self.authority.settings() {
-            Ok(settings) => findings.extend(notes(&settings)),
+            Ok(settings) => findings.extend(notes(&settings, &self.publishing)),
             Err(AuthorityError::Settings(faults)) => {
                 findings.extend(faults.faults.iter().map(|fault| {
                     let place = format!("{}:{}", faults.file, fault.line);
@@ -183,10 +183,10 @@ impl Look<'_> {
 }
 
 /// What is allowed and may surprise, and what is not prepared.
-fn notes(settings: &Settings) -> Vec<Finding> {
+fn notes(settings: &Settings, publishing: &Publishing) -> Vec<Finding> {
     let note = |text: &String| Finding::new("settings", Severity::Note, "vpnpki.toml", text.clone());
     let mut found: Vec<Finding> = settings.notes.iter().map(note).collect();
-    if settings.server.management.is_none() {
+    if publishing.servers.is_empty() {
         let why =
             "no management interface is set (`management` under `[server]`), so `--kick` cannot end live sessions";
         found.push(Finding::new("management", Severity::Note, "vpnpki.toml", why));

@@ -115,6 +115,27 @@ impl View for Session<'_> {
         self.one("SELECT * FROM secret WHERE kind = ?1 AND scope = ''", [kind.word()], secret)
     }
 
+    fn issuers(&self) -> Result<Vec<Issuer>, StoreError> {
+        self.all("SELECT * FROM issuer ORDER BY number", [], issuer)
+    }
+
+    fn secrets(&self) -> Result<Vec<SealedSecret>, StoreError> {
+        self.all("SELECT * FROM secret ORDER BY kind, scope", [], secret)
+    }
+
+    fn sealed_keys(&self) -> Result<u64, StoreError> {
+        let found = self.one("SELECT count(*) AS many FROM sealed_key", [], |row| count(row, "many"))?;
+        Ok(found.unwrap_or(0))
+    }
+
+    fn sealed_key_after(&self, before: Option<&Serial>) -> Result<Option<(Certificate, Vec<u8>)>, StoreError> {
+        let sql = "SELECT c.*, p.name AS name, p.role AS role, k.sealed AS bytes
+                   FROM sealed_key k JOIN certificate c ON c.id = k.certificate LEFT JOIN peer p ON p.id = c.peer
+                   WHERE k.certificate > coalesce((SELECT id FROM certificate WHERE serial = ?1), 0)
+                   ORDER BY k.certificate LIMIT 1";
+        self.one(sql, [before.map(Serial::octets)], |row| Ok((certificate(row)?, cell(row, "bytes")?)))
+    }
+
     fn unlockers(&self) -> Result<Vec<Unlocker>, StoreError> {
         self.all("SELECT * FROM unlocker ORDER BY number", [], unlocker)
     }
@@ -277,8 +298,8 @@ impl View for Session<'_> {
                 let sql = "SELECT entry FROM secret WHERE kind = ?1 AND scope = ?2";
                 self.one(sql, params![secret.kind.word(), secret.scope], entry)
             }
-            Change::Unlocker(unlocker) => {
-                self.one("SELECT entry FROM unlocker WHERE number = ?1", [unlocker.number], entry)
+            Change::Unlocker(Unlocker { number, .. }) | Change::UnlockerRemoved(number) => {
+                self.one("SELECT entry FROM unlocker WHERE number = ?1", [number], entry)
             }
             Change::Peer(peer) => self.one("SELECT entry FROM peer WHERE folded = ?1", [peer.name.folded()], entry),
             Change::Certificate(certificate) => {
@@ -367,6 +388,8 @@ fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
         number: cell(row, "number")?,
         kind: cell(row, "kind")?,
         label: cell(row, "label")?,
+        recipient: cell(row, "recipient")?,
+        since: cell::<Option<i64>>(row, "since")?.map(Time::from_unix),
         wrapped: cell(row, "wrapped")?,
     })
 }

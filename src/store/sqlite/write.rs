@@ -9,9 +9,9 @@ use super::{
     Session,
 };
 use crate::{
-    inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl},
+    inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl, Unlocker},
     serial::Serial,
-    store::{CommitError, Draft, StoreError, Totals, View, Writing},
+    store::{CommitError, Draft, Mac, StoreError, Totals, View, Writing},
     time::Time,
 };
 
@@ -90,7 +90,7 @@ impl Session<'_> {
         let id = certificate_id(self, serial)?;
         match sealed {
             Some(sealed) => self.execute(
-                "INSERT INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)",
+                "INSERT OR REPLACE INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)",
                 params![id, sealed, entry],
             ),
             None => self.execute("DELETE FROM sealed_key WHERE certificate = ?1", [id]),
@@ -122,6 +122,14 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn record_unlocker(&self, unlocker: &Unlocker, entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO unlocker (number, kind, label, recipient, since, wrapped, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                   ON CONFLICT (number) DO UPDATE SET wrapped = excluded.wrapped, entry = excluded.entry";
+        let Unlocker { number, kind, label, recipient, since, wrapped } = unlocker;
+        self.execute(sql, params![number, kind, label, recipient, since.map(Time::unix), wrapped, entry]).map(drop)
+    }
+
     fn insert(&self, change: &Change, entry: i64) -> Result<(), StoreError> {
         match change {
             Change::Authority(identity) => {
@@ -130,7 +138,8 @@ impl Session<'_> {
             }
             Change::Issuer(issuer) => {
                 let sql =
-                    "INSERT INTO issuer (number, parent, certificate, sealed_key, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+                    "INSERT INTO issuer (number, parent, certificate, sealed_key, entry) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (number) DO UPDATE SET sealed_key = excluded.sealed_key, entry = excluded.entry";
                 let row = params![issuer.number, issuer.parent, issuer.certificate, issuer.sealed_key, entry];
                 self.execute(sql, row).map(drop)
             }
@@ -142,10 +151,9 @@ impl Session<'_> {
                 let sql = "INSERT OR REPLACE INTO secret (kind, scope, sealed, entry) VALUES (?1, ?2, ?3, ?4)";
                 self.execute(sql, params![secret.kind.word(), secret.scope, secret.sealed, entry]).map(drop)
             }
-            Change::Unlocker(unlocker) => {
-                let sql = "INSERT INTO unlocker (number, kind, label, wrapped, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
-                let row = params![unlocker.number, unlocker.kind, unlocker.label, unlocker.wrapped, entry];
-                self.execute(sql, row).map(drop)
+            Change::Unlocker(unlocker) => self.record_unlocker(unlocker, entry),
+            Change::UnlockerRemoved(number) => {
+                self.execute("DELETE FROM unlocker WHERE number = ?1", [number]).map(drop)
             }
             Change::Peer(peer) => self.record_peer(peer, entry),
             Change::Certificate(certificate) => self.record_certificate(certificate, entry),
@@ -187,6 +195,14 @@ impl Session<'_> {
         (self.pending.seq, self.pending.previous) = (entry.seq + 1, hash);
         Ok(Head { seq: entry.seq, hash })
     }
+
+    /// Up to so many entries after a place that have a MAC.
+    fn proven_after(&self, seq: i64) -> Result<Vec<(i64, [u8; 32])>, StoreError> {
+        let sql = "SELECT seq, hash FROM ledger WHERE seq > ?1 AND mac IS NOT NULL ORDER BY seq LIMIT 500";
+        let mut statement = self.transaction.prepare_cached(sql).map_err(fault)?;
+        let rows = statement.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?))).map_err(fault)?;
+        rows.collect::<Result<_, _>>().map_err(fault)
+    }
 }
 
 impl Writing for Session<'_> {
@@ -194,6 +210,18 @@ impl Writing for Session<'_> {
         self.insert(change, signed(self.pending.seq)?)?;
         self.pending.changed.push((change.key(), change.digest()));
         Ok(())
+    }
+
+    fn remac(&mut self, mac: &Mac<'_>) -> Result<(), StoreError> {
+        let mut last = 0;
+        loop {
+            let page = self.proven_after(last)?;
+            let Some((newest, _)) = page.last() else { return Ok(()) };
+            last = *newest;
+            for (seq, hash) in page {
+                self.execute("UPDATE ledger SET mac = ?2 WHERE seq = ?1", params![seq, mac(&hash)])?;
+            }
+        }
     }
 
     fn append(&mut self, draft: Draft<'_>) -> Result<Head, StoreError> {
