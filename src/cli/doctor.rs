@@ -19,7 +19,7 @@ mod gather;
 mod servers;
 mod strays;
 
-/// Say who is locked out, who will be and why, and what is not as it was written; exit 3 when something is due or wrong
+/// Say who is locked out when and why, and what is not as it was written; exit 3 when something is due or wrong
 ///
 /// Looks at the store, the settings and templates, the directories that servers run from, and what was exported beside
 /// the PKI directory. Needs no passphrase and changes nothing. With --at the answer is for that date, if nothing is done
