@@ -25,7 +25,8 @@
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
 //! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
-//! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
+//! - [`publish`]: the directories in which servers read their CRL, reached through `files`, and the program that the
+//!   settings name to be run after it.
 //! - [`world`]: clock and randomness.
 //!
 //! Rooms that bring the others together:

@@ -187,7 +187,7 @@ impl Workshop {
         material: &ClientMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let format = outputs.format.unwrap_or(Format::Ovpn);
+        let format = outputs.format.unwrap_or(usual_format(Role::Client));
         let stem = bundle::file_stem(&self.settings, &material.name);
         let made = match format {
             Format::Ovpn => Made::File(bundle::client_ovpn(&self.settings, &self.templates, material)?),
@@ -203,7 +203,7 @@ impl Workshop {
         material: &ServerMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let format = outputs.format.unwrap_or(Format::Dir);
+        let format = outputs.format.unwrap_or(usual_format(Role::Server));
         let parts = bundle::server_parts(&self.settings, &self.templates, material)?;
         let made = match format {
             Format::Dir => Made::Parts(server_conf_last(parts)),
@@ -336,6 +336,14 @@ fn stage_parts(
         .map(|part| files::Part { name: &part.name, bytes: part.bytes.expose(), visibility: visibility(part.private) })
         .collect();
     files::stage_directory(dir, &staged, Visibility::Public, overwrite, owner)
+}
+
+/// What a role gets where nobody said otherwise.
+pub(super) fn usual_format(role: Role) -> Format {
+    match role {
+        Role::Client => Format::Ovpn,
+        Role::Server => Format::Dir,
+    }
 }
 
 /// What in a server's directory is its own.

@@ -198,6 +198,9 @@ pub enum AuthorityError {
     /// A file is no backup that can be used.
     #[error(transparent)]
     Backup(#[from] BackupFault),
+    /// A target that is there and cannot be read, while a store is put back.
+    #[error("nothing was restored: {0}, so perhaps it refuses somebody whom the backup does not know")]
+    UnreadTarget(String),
     /// The vault was locked anew by another act while this one was under way.
     #[error(
         "what opened the vault is no longer one of its unlockers, since another vpnpki changed them; nothing was done"

@@ -13,7 +13,7 @@ use crate::{
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
-    publish::{self, ServerDirectory, Unreadable},
+    publish::{self, PublishError, ServerDirectory, Unreadable},
     serial::Serial,
     settings::Publishing,
     store::View,
@@ -188,19 +188,43 @@ impl Authority {
 
     /// CRLs in targets that our CA signed with a higher number than the store knows.
     pub(super) fn newer_crls(&self, view: &dyn View, publishing: &Publishing) -> Result<Vec<NewerCrl>, AuthorityError> {
+        Ok(self.look_for_newer(view, publishing)?.0)
+    }
+
+    /// The same, and why a target that is there could not be read.
+    pub(super) fn look_for_newer(
+        &self,
+        view: &dyn View,
+        publishing: &Publishing,
+    ) -> Result<(Vec<NewerCrl>, Vec<String>), AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
         let known = highest_number(view, facts.number)?;
-        let mut found = Vec::new();
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
         for dir in self.target_dirs(view, publishing)? {
-            let server = publish::inspect(&dir, issuer.der());
-            for file in server.iter().flat_map(ServerDirectory::crls) {
-                let there = publish::current(file).ok().flatten();
-                let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
-                found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
+            let mut missed = |error: PublishError| {
+                unread.push(format!("the CRL in `{}` could not be read ({error})", files::shown(&dir)));
+            };
+            let server = match publish::inspect(&dir, issuer.der()) {
+                Ok(server) => server,
+                Err(error @ PublishError::File(_)) => {
+                    missed(error);
+                    continue;
+                }
+                // not there, or not ours: told when a CRL is published
+                Err(_) => continue,
+            };
+            for file in server.crls() {
+                match publish::current(file) {
+                    Ok(there) => {
+                        let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
+                        found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
+                    }
+                    Err(error) => missed(error),
+                }
             }
         }
-        Ok(found)
+        Ok((found, unread))
     }
 
     /// The directories the user named, here or in the settings.

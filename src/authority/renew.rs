@@ -180,7 +180,7 @@ impl Authority {
         if peer.role == Role::Server && !server_dirs(view, &peer.name)?.is_empty() {
             return Ok(());
         }
-        let format = request.outputs.format.unwrap_or(peer.role.into());
+        let format = request.outputs.format.unwrap_or(deliver::usual_format(peer.role));
         if format == crate::bundle::Format::Dir {
             // an existing directory may be filled; its files are looked at one by one
             return Ok(());

@@ -20,7 +20,7 @@ use crate::{
         Actor, Authority, AuthorityError, Keyholder, Unlocked, SETTINGS, SETTINGS_LIMIT,
     },
     files::{self, FileError, Nursery, Overwrite, Part, Visibility},
-    inventory::{Event, Role},
+    inventory::{Event, Role, Unlocker},
     name::Name,
     pki,
     secret::Secret,
@@ -99,25 +99,10 @@ pub fn restore(request: &RestoreRequest, keyholder: &dyn Keyholder, actor: Actor
     let store = store::put(&nursery.path(), open.image())?;
     // its directory is the one to be, since paths in the settings are relative to that
     let authority = Authority { dir: request.dir.clone(), owner: None, store, actor };
-    let mut restored = Restored {
-        changed: false,
-        dir: request.dir.clone(),
-        warnings,
-        key_file,
-        backup: open.facts,
-        crl: None,
-        learned: Vec::new(),
-        strangers: Vec::new(),
-        published: Published::default(),
-    };
+    let mut restored = Restored { warnings, ..Restored::of(request, open.facts, key_file) };
+    restored.miss_key_file(&open.unlockers);
     let unlocked = Unlocked::of(open.vault, open.by, &*authority.view()?)?;
-    authority.catch_up(&unlocked, &placed(&publishing, &request.dir)?, &mut restored)?;
-    if open.unlockers.iter().any(|unlocker| unlocker.kind == KEY_FILE) && !key_file {
-        restored.warnings.push(format!(
-            "`{VAULT_KEY}` is not part of a backup: put it into `{}` again, or `vpnpki unlocker remove` its unlocker",
-            files::shown(&request.dir)
-        ));
-    }
+    authority.catch_up(&unlocked, &placed(&publishing, &request.dir)?, request.no_publish, &mut restored)?;
     if request.dry_run {
         return Ok(restored);
     }
@@ -136,6 +121,31 @@ pub fn restore(request: &RestoreRequest, keyholder: &dyn Keyholder, actor: Actor
         Err(error) => Published { problem: Some(error.to_string()), ..Published::default() },
     };
     Ok(restored)
+}
+
+impl Restored {
+    fn of(request: &RestoreRequest, backup: BackupFacts, key_file: bool) -> Self {
+        Self {
+            changed: false,
+            dir: request.dir.clone(),
+            backup,
+            crl: None,
+            learned: Vec::new(),
+            strangers: Vec::new(),
+            key_file,
+            published: Published::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn miss_key_file(&mut self, unlockers: &[Unlocker]) {
+        if unlockers.iter().any(|unlocker| unlocker.kind == KEY_FILE) && !self.key_file {
+            self.warnings.push(format!(
+                "`{VAULT_KEY}` is not part of a backup: put it into `{}` again, or `vpnpki unlocker remove` its unlocker",
+                files::shown(&self.dir)
+            ));
+        }
+    }
 }
 
 /// Targets as absolute paths: `pki/../server` cannot be reached while there is no `pki`, which is no link either.
@@ -201,14 +211,25 @@ impl Authority {
         &self,
         unlocked: &Unlocked,
         publishing: &Publishing,
+        no_publish: bool,
         restored: &mut Restored,
     ) -> Result<(), AuthorityError> {
         self.question_clock(&*self.view()?)?;
         let mut writing = self.begin()?;
         let now = self.now();
         restored.strangers = self.strangers(&*writing, unlocked, publishing)?;
+        let (newer, unread) = self.look_for_newer(&*writing, publishing)?;
+        for unread in unread {
+            // whom it refuses nobody can tell, and a later one would give them access back
+            if !no_publish {
+                return Err(AuthorityError::UnreadTarget(unread));
+            }
+            restored.warnings.push(format!(
+                "{unread}; perhaps it refuses somebody whom the backup does not know: look at it before `vpnpki crl publish`"
+            ));
+        }
         let mut events = vec![Event::Restored { made: restored.backup.made, seq: restored.backup.entry }];
-        events.extend(self.take_over(&mut *writing, unlocked, publishing, &mut restored.warnings)?);
+        events.extend(self.take_over_from(&mut *writing, unlocked, newer, &mut restored.warnings)?);
         restored.learned = events.iter().filter_map(learned).collect();
         let above = highest(&events);
         events.extend(record_overlaps(&mut *writing, unlocked, now, Keep::Always)?);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        publishing::{Published, Skipped},
+        publishing::{NewerCrl, Published, Skipped},
         signing::{self, Wishes},
         trust,
         verdict::{certificates_of, record, record_overlaps, refuse_vain, Subject, Verdict},
@@ -278,10 +278,24 @@ impl Authority {
         publishing: &Publishing,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<Event>, AuthorityError> {
-        let mut events = Vec::new();
         // a CA that is none has signed nothing
-        let Ok(issuer) = unlocked.issuer() else { return Ok(events) };
-        for newer in self.newer_crls(&*writing, publishing)? {
+        if unlocked.issuer().is_err() {
+            return Ok(Vec::new());
+        }
+        let newer = self.newer_crls(&*writing, publishing)?;
+        self.take_over_from(writing, unlocked, newer, warnings)
+    }
+
+    /// The same for CRLs that were found already.
+    pub(super) fn take_over_from(
+        &self,
+        writing: &mut dyn Writing,
+        unlocked: &Unlocked,
+        newer: Vec<NewerCrl>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<Event>, AuthorityError> {
+        let (mut events, issuer) = (Vec::new(), unlocked.issuer()?);
+        for newer in newer {
             let mut learned = 0;
             for entry in newer.crl.entries() {
                 let known = writing.certificate(&entry.serial)?;

@@ -198,7 +198,8 @@ impl Authority {
 pub(super) fn row(rows: &[Row], unlocker: &Unlocker, label: String, since: Time, wrapped: Vec<u8>) -> Row {
     let number = rows.iter().map(|row| row.number).max().unwrap_or(0).saturating_add(1);
     let taken = |label: &str| rows.iter().any(|row| row.label == label);
-    let free = (2u32..).map(|place| format!("{label} {place}")).find(|label| !taken(label));
+    // one of so many is free
+    let free = (2..=rows.len() + 1).map(|place| format!("{label} {place}")).find(|label| !taken(label));
     let label = if taken(&label) { free.unwrap_or(label) } else { label };
     let recipient = unlocker.recipient().map(ToString::to_string);
     Row { number, kind: unlocker.kind().to_owned(), label, recipient, since: Some(since), wrapped }

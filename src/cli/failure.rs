@@ -245,6 +245,9 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             vec!["`vpnpki unlocker list` shows every unlocker".to_owned()]
         }
         AuthorityError::LastUnlocker(_) => vec!["`vpnpki unlocker add` first gives another way in".to_owned()],
+        AuthorityError::UnreadTarget(_) => {
+            vec!["make it readable; `--no-publish` restores without it and leaves every server as it is".to_owned()]
+        }
         AuthorityError::NotAgreed(_) => vec!["`--yes` says that it is meant".to_owned()],
         AuthorityError::NeedsPassphrases(labels) => labels
             .iter()

@@ -20,7 +20,7 @@ use crate::{
 ///
 /// For a host that has no PKI directory. The list must be signed by the CA in FILE, hold now, and have a higher number
 /// than the one that is there; then it replaces that one in one step. Whatever is refused leaves the old list as it is.
-/// Nobody who carries a list can do more harm than not to carry it.
+/// Whoever carries it need not be trusted.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -7,6 +7,7 @@
 mod common;
 
 mod after;
+mod backup;
 mod bundles;
 mod database;
 mod doctor;
@@ -22,6 +23,7 @@ mod management;
 mod modes;
 mod names;
 mod passphrases;
+mod plugins;
 mod redact;
 mod revocation;
 mod rollback;
@@ -33,3 +35,4 @@ mod systemd;
 mod tampering;
 mod templates;
 mod terminal;
+mod unlockers;

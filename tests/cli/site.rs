@@ -125,6 +125,12 @@ impl Site {
         String::from_utf8(self.read(name)).expect("text")
     }
 
+    /// What is text in a file that is not all text.
+    #[track_caller]
+    pub fn text_lossy(&self, name: &str) -> String {
+        String::from_utf8_lossy(&self.read(name)).into_owned()
+    }
+
     /// Writes a file.
     #[track_caller]
     pub fn write(&self, name: &str, text: &str) {

@@ -71,7 +71,7 @@ fn a_line_that_openvpn_would_misread_is_an_error() {
 
 #[test]
 fn a_server_that_reads_no_list_is_refused_unless_a_setting_says_so() {
-    let lacking = SERVER.replace("crl-verify crl.pem\n", "");
+    let lacking = SERVER.replace("crl-verify {{ crl_file }}\n", "");
     refused("server.conf", &lacking, "`crl-verify crl.pem` is missing");
     let site = Site::new();
     override_with(&site, "server.conf", &lacking);

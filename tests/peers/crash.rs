@@ -128,6 +128,16 @@ fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn a_directory_of_the_lists_own_appears_whole_or_not_at_all() {
+    let own = "!sed -i 's!^#crl-file.*!crl-file = \"crl/crl.pem\"!' pki/vpnpki.toml";
+    let before: Vec<_> = [&BEFORE[..], &[own]].concat();
+    for line in ["export server -o served --force", "export server -o third --force"] {
+        stands(&Act { before: &before, line, mend: &[line] });
+    }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn forget_is_all_or_nothing() {
     let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
     let left: Vec<_> =
@@ -143,6 +153,48 @@ fn crl_install_over_an_older_crl_leaves_a_whole_one() {
         [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
     let line = "crl install served --ca served/ca.crt --crl newer.pem";
     stands(&Act { before: &carried, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn unlocker_add_and_remove_leave_a_vault_that_opens() {
+    let add = "unlocker add --new-passphrase-file phrase --label safe";
+    let phrase: Vec<_> = [&BEFORE[..], &["!echo horse > phrase; chmod 600 phrase"]].concat();
+    let key: Vec<_> = [&phrase[..], &["!age-keygen -o age.key; age-keygen -y age.key > age.pub"]].concat();
+    let shell = format!("!{} unlocker add --label other --recipient $(cat age.pub)", env!("CARGO_BIN_EXE_vpnpki"));
+    let two: Vec<_> = [&key[..], &[&shell]].concat();
+    stands(&Act { before: &phrase, line: add, mend: &["unlocker list"] });
+    stands(&Act { before: &two, line: "unlocker remove other", mend: &["unlocker list"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn unlocker_rotate_is_all_or_nothing() {
+    stands(&Act { before: &BEFORE, line: "unlocker rotate", mend: &["unlocker rotate"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn backup_writes_a_whole_file_or_none() {
+    let mend = ["backup -o saved --force", "backup --verify saved --identity pki/vault.key"];
+    stands(&Act { before: &BEFORE, line: "backup -o saved", mend: &mend });
+    let older: Vec<_> = [&BEFORE[..], &["backup -o saved", AHEAD]].concat();
+    stands(&Act { before: &older, line: "backup -o saved --force", mend: &mend });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn restore_is_all_or_nothing() {
+    let ours = env!("CARGO_MANIFEST_DIR");
+    let templates = format!("!mkdir pki/templates && cp {ours}/templates/client.conf pki/templates");
+    let lost =
+        ["backup -o saved", "issue client3 --no-export", "revoke client2", "!mv pki/vault.key key; rm -r pki", AHEAD];
+    let line = "restore saved --identity key";
+    let mend = ["restore saved --identity key --if-missing", "crl publish"];
+    let beside: Vec<_> = [&BEFORE[..], &[&templates], &lost].concat();
+    stands(&Act { before: &beside, line, mend: &mend });
+    let inside: Vec<_> = [&beside[..], &["!mkdir -m 0700 pki"]].concat();
+    stands(&Act { before: &inside, line, mend: &mend });
 }
 
 /// Tries every fault at every call of the act, each on a fresh copy of the same directory.

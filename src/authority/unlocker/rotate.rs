@@ -67,29 +67,38 @@ impl Authority {
             return Err(AuthorityError::VaultChanged);
         }
         refuse_any_mismatch(&*writing, &old.vault)?;
-        let mut resealing = Resealing { authority: self, old: &old, new: &new, done: 0, noted: 0, progress };
+        rotated.secrets = all(&*writing)?;
         if request.dry_run {
-            rotated.secrets = resealing.all(&*writing)?;
             return Ok(rotated);
         }
+        let mut resealing = Resealing { authority: self, old: &old, new: &new, done: 0, noted: 0, progress };
         writing.remac(&|hash| new.vault.mac(hash))?;
         resealing.run(&mut *writing)?;
-        for row in kept {
-            writing.record(&Change::Unlocker(row))?;
-        }
-        for row in &plan.dropped {
-            writing.record(&Change::UnlockerRemoved(row.number))?;
-        }
-        let name = VAULT_RECIPIENT.to_owned();
-        writing.record(&Change::Parameter(Parameter { name, text: new.vault.recipient() }))?;
-        let removed = plan.dropped.iter();
-        let removed = removed.map(|row| Event::UnlockerRemoved { number: row.number, label: row.label.clone() });
-        let events = std::iter::once(resealing.event()).chain(removed).collect();
-        rotated.secrets = resealing.done;
+        let mut events = vec![resealing.event()];
+        events.extend(record_unlockers(&mut *writing, kept, &plan.dropped, &new.vault)?);
         self.commit(writing, OPERATION, events, false, Some(&new))?;
         rotated.changed = true;
         Ok(rotated)
     }
+}
+
+/// Who opens the new vault, and to whom backups are sealed from now on.
+fn record_unlockers(
+    writing: &mut dyn Writing,
+    kept: Vec<Row>,
+    dropped: &[Row],
+    vault: &VaultKeys,
+) -> Result<Vec<Event>, StoreError> {
+    for row in kept {
+        writing.record(&Change::Unlocker(row))?;
+    }
+    for row in dropped {
+        writing.record(&Change::UnlockerRemoved(row.number))?;
+    }
+    let name = VAULT_RECIPIENT.to_owned();
+    writing.record(&Change::Parameter(Parameter { name, text: vault.recipient() }))?;
+    let removed = |row: &Row| Event::UnlockerRemoved { number: row.number, label: row.label.clone() };
+    Ok(dropped.iter().map(removed).collect())
 }
 
 /// What becomes of each unlocker.
@@ -164,7 +173,7 @@ struct Resealing<'a> {
 
 impl Resealing<'_> {
     fn run(&mut self, writing: &mut dyn Writing) -> Result<(), AuthorityError> {
-        let all = self.all(writing)?;
+        let all = all(writing)?;
         for issuer in writing.issuers()? {
             let serial = IssuerCertificate::parse(&issuer.certificate)?.serial();
             let sealed_key = self.anew(&Binding::ca_key(&self.old.authority, &serial), &issuer.sealed_key, all)?;
@@ -190,11 +199,6 @@ impl Resealing<'_> {
             }
         }
         Ok(())
-    }
-
-    /// How many secrets there are.
-    fn all(&self, view: &dyn View) -> Result<u64, StoreError> {
-        Ok(view.issuers()?.len() as u64 + view.secrets()?.len() as u64 + view.sealed_keys()?)
     }
 
     fn anew(&mut self, binding: &Binding, sealed: &[u8], all: u64) -> Result<Vec<u8>, AuthorityError> {
@@ -224,6 +228,11 @@ impl Resealing<'_> {
     fn event(&self) -> Event {
         Event::VaultRotated { secrets: self.done - self.noted }
     }
+}
+
+/// How many secrets there are.
+fn all(view: &dyn View) -> Result<u64, StoreError> {
+    Ok(view.issuers()?.len() as u64 + view.secrets()?.len() as u64 + view.sealed_keys()?)
 }
 
 fn scope(secret: &SealedSecret) -> Result<Name, StoreError> {
