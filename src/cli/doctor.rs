@@ -61,7 +61,9 @@ impl Arguments {
         findings.sort_by_key(|finding| (finding.severity, finding.date));
         // commands work as they are printed, so they name the directory that was named
         let program = format!("{} ", session.program());
-        findings.iter_mut().for_each(|found| found.why = found.why.replace("`vpnpki ", &format!("`{program}")));
+        for found in &mut findings {
+            found.why = found.why.replace("`vpnpki ", &format!("`{program}"));
+        }
         let mends = locked_out.iter_mut().chain(&mut coming).map(|lockout| &mut lockout.mend);
         mends.chain(findings.iter_mut().map(|finding| &mut finding.mend)).flatten().for_each(|mend| {
             if let Some(rest) = mend.strip_prefix("vpnpki ") {

@@ -74,7 +74,7 @@ pub fn everybody(ca: Validity, gates: &[Gate], at: Time, until: Time) -> Vec<Loc
         let own = gate.certificate.and_then(|validity| ends("its certificate", validity));
         rows.extend(own.map(|why| row(why, Some(gate), renew)));
         let crl = reading(&gate.crls, at).and_then(|validity| ends("the CRL that it reads", validity));
-        rows.extend(crl.map(|why| row(why, Some(gate), Some("vpnpki crl refresh".to_owned()))));
+        rows.extend(crl.map(|why| row(why, Some(gate), mended.then(|| "vpnpki crl refresh".to_owned()))));
     }
     rows
 }

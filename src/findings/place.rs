@@ -59,12 +59,12 @@ pub fn stale_bundles(names: &[String], total: usize) -> Option<Finding> {
 /// Exported private files: open to others they are a leak, closed they are still better handed over and gone.
 pub fn stray(stray: &Stray) -> Finding {
     let Stray { path, mode } = stray;
-    if mode & 0o077 == 0 {
-        let why = "holds a private key; hand it over, then delete it: `vpnpki export` makes it again";
-        return Finding::new("exported", Severity::Note, path, why);
+    if mode & 0o077 != 0 {
+        let why = format!("holds a private key and can be read by others (mode {mode:04o})");
+        return Finding::new("exported", Severity::Due, path, why).mend(format!("chmod 0600 {path}"));
     }
-    let why = format!("holds a private key and can be read by others (mode {mode:04o})");
-    Finding::new("exported", Severity::Due, path, why).mend(format!("chmod 0600 {path}"))
+    let why = "holds a private key; hand it over, then delete it: `vpnpki export` makes it again";
+    Finding::new("exported", Severity::Note, path, why)
 }
 
 /// Entries are written by several hosts whose clocks differ a little.

@@ -1,7 +1,7 @@
 //! Facts for `doctor`: from the store, the settings and the PKI directory, each handed to the rule that judges it.
 //! Judges nothing itself.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
 use super::{servers, strays};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     inventory::{Certificate, Role},
     name::Name,
     pki::IssuerCertificate,
+    serial::Serial,
     settings::{Publishing, Settings},
     store::View,
     time::Time,
@@ -64,10 +65,10 @@ pub fn everything(session: &Session, at: Option<Time>, within: u32, deep: bool) 
     findings.extend(look.place()?);
     findings.extend(look.ledger(deep)?);
     let current = look.settings(&mut findings);
-    let (gates, of_servers) = servers::look(&look)?;
-    findings.extend(of_servers);
-    let mut lockouts = lockout::everybody(look.issuer.validity(), &gates, look.at, look.until);
-    look.peers(current, &mut lockouts, &mut findings)?;
+    let mut found = servers::look(&look)?;
+    findings.append(&mut found.findings);
+    let mut lockouts = lockout::everybody(look.issuer.validity(), &found.gates, look.at, look.until);
+    look.peers(current, &found.let_in, &mut lockouts, &mut findings)?;
     Ok(Found { at, until: look.until, lockouts, findings })
 }
 
@@ -146,6 +147,7 @@ impl Look<'_> {
     fn peers(
         &self,
         current: Option<CurrentBundles>,
+        let_in: &[(String, BTreeSet<Serial>)],
         lockouts: &mut Vec<Lockout>,
         findings: &mut Vec<Finding>,
     ) -> Result<(), Failure> {
@@ -158,7 +160,7 @@ impl Look<'_> {
         self.view.peers(&mut |peer, certificate| {
             findings.extend(thresholds.certificate(&certificate, self.at).iter().map(findings::ending));
             if peer.role == Role::Client {
-                lockouts.extend(lockout::client(&peer.name, &certificate, self.at, self.until));
+                lockouts.extend(self.client(&peer.name, &certificate, let_in));
             }
             let made = peer.bundle.filter(|_| certificate.is_accepted(self.now));
             if made.zip(current).is_some_and(|(made, current)| made != current.of(peer.role)) {
@@ -170,15 +172,30 @@ impl Look<'_> {
             ControlFlow::Continue(())
         })?;
         findings.extend(place::stale_bundles(&stale, stale_total));
-        self.view.superseded(self.issuer_number, &mut |old| lockouts.extend(self.overlap(&old)))?;
+        self.view.superseded(self.issuer_number, &mut |old| lockouts.extend(self.overlap(&old, let_in)))?;
         Ok(())
     }
 
+    /// A client at all servers. One that does not have the CRL of now lets in whom it does not name; when none has it,
+    /// the client is out only by dates.
+    fn client(&self, name: &Name, certificate: &Certificate, let_in: &[(String, BTreeSet<Serial>)]) -> Option<Lockout> {
+        let open = let_in.iter().filter(|(_, serials)| serials.contains(&certificate.serial));
+        let open: Vec<&str> = open.map(|(dir, _)| dir.as_str()).collect();
+        if !open.is_empty() && open.len() == let_in.len() {
+            let unnoticed = Certificate { revocation: None, overlap_ends: None, ..certificate.clone() };
+            return lockout::client(name, &unnoticed, self.at, self.until);
+        }
+        let mut row = lockout::client(name, certificate, self.at, self.until)?;
+        if !open.is_empty() {
+            row.why = format!("{}; but let in at {}", row.why, open.join(", "));
+        }
+        Some(row)
+    }
+
     /// The holder of an old bundle, when its overlap ends or has just ended.
-    fn overlap(&self, old: &Certificate) -> Option<Lockout> {
+    fn overlap(&self, old: &Certificate, let_in: &[(String, BTreeSet<Serial>)]) -> Option<Lockout> {
         let holder = old.holder.as_ref().filter(|holder| holder.role == Role::Client)?;
-        let name: &Name = &holder.name;
-        lockout::client(name, old, self.at, self.until).filter(|row| row.since.days_until(self.at) <= LISTED_DAYS)
+        self.client(&holder.name, old, let_in).filter(|row| row.since.days_until(self.at) <= LISTED_DAYS)
     }
 }
 

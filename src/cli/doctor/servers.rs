@@ -1,7 +1,10 @@
 //! Facts about servers for `doctor`: what each shows its clients, and what lies in the directory it runs from.
 //! Looks, and changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::gather::Look;
 use crate::{
@@ -19,33 +22,46 @@ use crate::{
     inventory::{Certificate, Peer, Role},
     pki,
     publish::{self, Reader},
+    serial::Serial,
     settings::PublishMode,
     time::Time,
     validity::Validity,
 };
 
-/// Every server as clients meet it, and what is not as it should be.
-pub fn look(look: &Look<'_>) -> Result<(Vec<Gate>, Vec<Finding>), Failure> {
+/// What was found about servers.
+pub struct Servers {
+    /// Each as clients meet it.
+    pub gates: Vec<Gate>,
+    /// What is not as it should be.
+    pub findings: Vec<Finding>,
+    /// Of each target whom it lets in although they are refused.
+    pub let_in: Vec<(String, BTreeSet<Serial>)>,
+}
+
+/// Looks at every server and its directory.
+pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
     let desk = Desk {
         look,
         targets: look.authority.targets(look.view, &look.publishing)?,
         servers: look.view.servers()?,
         row: coverage(look.view, look.issuer_number)?,
     };
-    let (mut gates, mut findings) = (Vec::new(), Vec::new());
+    let (mut gates, mut findings, mut let_in) = (Vec::new(), Vec::new(), Vec::new());
     for target in &desk.targets {
         let reader = desk.reader(target);
         let shown = reader.as_ref().and_then(|reader| reader.certificate.as_deref()).map(|file| desk.shown(file));
         let shown = shown.transpose()?;
         gates.push(desk.gate(target, shown.as_ref())?);
-        findings.extend(target::findings(&desk.facts(target, reader.as_ref(), shown.as_ref())?));
+        let open = if target.reached() { Vec::new() } else { look.authority.let_in(look.view, target)? };
+        findings.extend(target::findings(&desk.facts(target, reader.as_ref(), shown.as_ref(), &open)?));
+        let_in.push((files::shown(&target.dir), open.into_iter().collect()));
     }
     findings.extend(desk.without_target(&mut gates));
     if desk.row.len() > 1 && look.at > look.now {
         let why = "are taken to arrive in time: `vpnpki crl publish` runs on a timer";
         findings.push(Finding::new("presumed", Severity::Note, "CRLs signed in advance", why));
     }
-    Ok((gates, findings))
+    Ok(Servers { gates, findings, let_in })
 }
 
 struct Desk<'a> {
@@ -79,7 +95,7 @@ impl Desk<'_> {
             let signed = self.look.view.certificate_der(&known.serial).ok().flatten();
             signed.is_some() && signed == der
         });
-        Ok(Showing { file: file.to_owned(), certificate: ours.filter(|known| is_server(known)) })
+        Ok(Showing { file: file.to_owned(), certificate: ours.filter(is_server) })
     }
 
     /// What clients of this target's server meet. A target that was reached reads the CRLs of the store as they become
@@ -110,26 +126,26 @@ impl Desk<'_> {
         target: &Reached,
         reader: Option<&Reader>,
         shown: Option<&Showing>,
+        let_in: &[Serial],
     ) -> Result<target::Facts, Failure> {
         let dir = &target.dir;
         Ok(target::Facts {
             dir: files::shown(dir),
             quoted: files::quoted(dir),
-            behind: self.behind(target)?,
+            behind: self.behind(target, let_in)?,
             certificate: shown.map(|shown| self.standing_of(shown)),
             entries: entries(dir, reader)?,
         })
     }
 
-    fn behind(&self, target: &Reached) -> Result<Option<Behind>, Failure> {
+    fn behind(&self, target: &Reached, let_in: &[Serial]) -> Result<Option<Behind>, Failure> {
         if target.reached() {
             return Ok(None);
         }
-        let let_in = self.look.authority.let_in(self.look.view, target)?;
         Ok(Some(Behind {
             why: target.problem.clone().unwrap_or_else(|| "it has an older CRL".to_owned()),
             mend: target.mend.clone().unwrap_or_else(|| "vpnpki crl publish".to_owned()),
-            let_in: still_let_in(self.look.view, &let_in, self.look.now)?,
+            let_in: still_let_in(self.look.view, let_in, self.look.now)?,
         }))
     }
 

@@ -43,7 +43,7 @@ impl Search<'_> {
             let (path, as_said) = (dir.join(&name), shown.join(&name));
             match files::standing(&path) {
                 Ok(Some(standing)) if standing.kind == Kind::File => {
-                    found.extend(self.file(&path, &as_said, standing.mode))
+                    found.extend(self.file(&path, &as_said, standing.mode));
                 }
                 Ok(Some(standing)) if standing.kind == Kind::Directory && !self.apart.contains(&path) => {
                     self.keys_in(&path, &as_said, found);
