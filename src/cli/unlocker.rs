@@ -126,7 +126,7 @@ fn list(session: &Session) -> Result<Exit, Failure> {
 }
 
 fn line(row: &Listed) -> String {
-    let since = row.since.map_or_else(|| "-".to_owned(), |since| since.date());
+    let since = row.since.map_or_else(|| "-".to_owned(), crate::time::Time::date);
     format!("{:>3}  {:<10}  {since:<10}  {}\n", row.number, row.kind, row.label)
 }
 

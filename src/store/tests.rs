@@ -413,7 +413,7 @@ const COLUMNS: [(&str, &str); 36] = [
 
 /// Tables, columns and indices as SQLite knows them, however their statements were written.
 fn shape(dir: &Path) -> Vec<(String, String, String, i64, i64)> {
-    let connection = rusqlite::Connection::open(dir.join("pki.db")).unwrap();
+    let connection = rusqlite::Connection::open_with_flags(dir.join("pki.db"), rusqlite::OpenFlags::default()).unwrap();
     let sql = "SELECT s.type, s.name, c.name, c.\"notnull\", c.pk FROM sqlite_schema s, pragma_table_xinfo(s.name) c
                WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite_%'
                UNION ALL SELECT s.type, s.name, coalesce(i.name, ''), i.desc, 0 FROM sqlite_schema s, pragma_index_xinfo(s.name) i
