@@ -125,8 +125,12 @@ fn link_all(inner: &Folder, home: &Folder, names: &[OsString], linked: &mut Vec<
     for name in names {
         if inner.holds_folder(name)? {
             // a directory has one name only: another is made, and its files get second names in that
-            let (from, to) = (inner.enter(name)?, home.create_folder(name)?);
+            if home.look(name)?.is_some() {
+                return Err(FileError::Exists { path: home.path.join(name) });
+            }
+            // before it is made, since what fails in the middle of that must be taken away, too
             linked.push(name.clone());
+            let (from, to) = (inner.enter(name)?, home.create_folder(name)?);
             for file in from.names()? {
                 to.link_from(&from, &file)?;
             }
