@@ -66,7 +66,8 @@ fn holds(site: &Site, days: i64, clients: &[&str], out: &[&str], refuses: Refuse
 }
 
 fn whys(object: &Value) -> String {
-    object["locked_out"].as_array().expect("rows").iter().map(|row| format!("{}\n", row["why"])).collect()
+    let rows = object["locked_out"].as_array().expect("rows");
+    rows.iter().map(|row| row["why"].to_string()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
