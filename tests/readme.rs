@@ -216,11 +216,40 @@ impl Place {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
         }
+        if example.contains(" unlocker ") {
+            place.people_with_keys(example);
+        }
+        if example.contains(" vpn.backup") && !example.contains(" -o ") {
+            place.back_up(example.contains("restore"));
+        }
         if example.contains("--kick") || ["kick", "sessions"].iter().any(|word| example.split(' ').nth(1) == Some(word))
         {
             place.serve();
         }
         place
+    }
+
+    /// A passphrase and an SSH key, under the names that examples use, each with its unlocker where it is used or taken.
+    fn people_with_keys(&self, example: &str) {
+        let keys = "echo battery-staple > new.txt && chmod 600 new.txt && mkdir -p ~/.ssh && \
+                    ssh-keygen -q -t ed25519 -N '' -C anna -f ~/.ssh/id_ed25519";
+        let jo = "vpnpki unlocker add --recipient \"$(cat ~/.ssh/id_ed25519.pub)\" --label jo";
+        let safe = "vpnpki unlocker add --new-passphrase-file new.txt --label safe";
+        let before = [("remove jo", jo), ("--passphrase-of safe", safe)];
+        let needed = before.into_iter().filter(|(word, _)| example.contains(word)).map(|(_, command)| command);
+        for command in [keys].into_iter().chain(needed) {
+            let (output, code) = self.run(&self.vpn, command);
+            assert_eq!(code, Some(0), "{command}\n{output}");
+        }
+    }
+
+    /// A backup, and what opens it, both under the names that examples use; then the authority may be `lost`.
+    fn back_up(&self, lost: bool) {
+        let key = "mkdir kept && cp pki/vault.key kept && mkdir -p ~/.ssh && cp pki/vault.key ~/.ssh/id_ed25519";
+        for command in ["vpnpki backup -o vpn.backup", key].into_iter().chain(lost.then_some("rm -r pki")) {
+            let (output, code) = self.run(&self.vpn, command);
+            assert_eq!(code, Some(0), "{command}\n{output}");
+        }
     }
 
     /// A running server whose management interface the settings name.
@@ -372,6 +401,10 @@ fn token(rest: &str, before: &str) -> Option<(usize, &'static str)> {
         word.bytes()
             .all(|b| b.is_ascii_digit() || if upper { (b'A'..=b'F').contains(&b) } else { (b'a'..=b'f').contains(&b) })
     };
+    // a recipient that `init --recovery` made, as its label shows it
+    if word.starts_with("age1") && rest.get(end..end + 3) == Some("...") && rest.len() >= end + 9 {
+        return Some((end + 9, "AGE"));
+    }
     if word.len() == 32 && hex(true) {
         return Some((32, "SERIAL"));
     }

@@ -146,5 +146,5 @@ impl fmt::Display for Unchanged {
 
 const EXAMPLES: &str = "\
 Examples:
-  vpnpki restore vpn.backup
-  vpnpki --pki /srv/vpn restore vpn.backup --identity kept/vault.key";
+  vpnpki restore vpn.backup --identity kept/vault.key
+  vpnpki --pki restored restore vpn.backup --no-publish --identity kept/vault.key";

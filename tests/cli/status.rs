@@ -10,7 +10,7 @@ use std::{
 use crate::site::Site;
 
 /// Every sample by name and labels; each must stand behind its HELP and TYPE.
-fn gauges(text: &str) -> BTreeMap<String, f64> {
+fn gauges(text: &str) -> BTreeMap<String, i64> {
     let (mut known, mut samples) = (BTreeSet::new(), BTreeMap::new());
     assert!(text.ends_with('\n'), "the last line has no end");
     for line in text.lines() {
@@ -35,18 +35,18 @@ fn prometheus_reads_what_json_says() {
     let site = Site::published("--issue client1 client2 client3");
     site.run("revoke client1").succeeds();
     site.run("renew client2 --force").succeeds();
-    let (text, json) = (site.run("status --format prometheus").exits(0).stdout, site.json("status"));
+    let (text, told) = (site.run("status --format prometheus").exits(0).stdout, site.json("status"));
     let read = gauges(&text);
-    assert_eq!(read["vpnpki_clients{status=\"valid\"}"], 2.0);
-    assert_eq!(read["vpnpki_clients{status=\"revoked\"}"], 1.0);
-    assert_eq!((read["vpnpki_superseded"], read["vpnpki_crl_entries"]), (1.0, 1.0));
-    assert_eq!(read["vpnpki_crl_number"], json["crl"]["number"].as_f64().expect("a number"));
-    assert_eq!(read["vpnpki_ledger_entries"], json["ledger_entries"].as_f64().expect("a number"));
-    let end = vpnpki::time::Time::parse(json["ca"]["not_after"].as_str().expect("a time")).expect("a time");
-    assert!((read["vpnpki_ca_not_after_seconds"] - end.unix() as f64).abs() < 1.0);
+    assert_eq!(read["vpnpki_clients{status=\"valid\"}"], 2);
+    assert_eq!(read["vpnpki_clients{status=\"revoked\"}"], 1);
+    assert_eq!((read["vpnpki_superseded"], read["vpnpki_crl_entries"]), (1, 1));
+    assert_eq!(read["vpnpki_crl_number"], told["crl"]["number"].as_i64().expect("a number"));
+    assert_eq!(read["vpnpki_ledger_entries"], told["ledger_entries"].as_i64().expect("a number"));
+    let end = vpnpki::time::Time::parse(told["ca"]["not_after"].as_str().expect("a time")).expect("a time");
+    assert_eq!(read["vpnpki_ca_not_after_seconds"], end.unix());
     assert!(read.contains_key("vpnpki_server_not_after_seconds{server=\"server\"}"));
-    assert_eq!((read["vpnpki_targets{state=\"current\"}"], read["vpnpki_targets{state=\"behind\"}"]), (1.0, 0.0));
-    assert_eq!((read["vpnpki_due"], read["vpnpki_problems"]), (0.0, 0.0));
+    assert_eq!((read["vpnpki_targets{state=\"current\"}"], read["vpnpki_targets{state=\"behind\"}"]), (1, 0));
+    assert_eq!((read["vpnpki_due"], read["vpnpki_problems"]), (0, 0));
     // people's names only where they are wanted, and only of those who have access
     assert!(!text.contains("client2"), "{text}");
     let named = gauges(&site.run("status --format prometheus --names").exits(0).stdout);
@@ -66,7 +66,7 @@ fn a_file_is_replaced_whole_and_readable_and_the_exit_code_stays() {
     assert!(after.ino() != before && after.mode() & 0o7777 == 0o644, "it was not replaced");
     site.run("revoke client1 --no-publish").succeeds();
     site.run("status --format prometheus -o vpn.prom").exits(3);
-    assert_eq!(gauges(&site.text("vpn.prom"))["vpnpki_problems"], 1.0);
+    assert_eq!(gauges(&site.text("vpn.prom"))["vpnpki_problems"], 1);
     site.run("status -o screen.txt").exits(3);
     assert!(site.text("screen.txt").contains("does NOT have it"));
     site.refuses("status --format prometheus -o nowhere/vpn.prom", 1, "nowhere");
