@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    files::{self, FileError, Owner},
+    files::{self, DirectoryFault, FileError, Owner},
     inventory::{ActId, Certificate, Event, Head, Peer, Revocation},
     name::Name,
     serial::Serial,
@@ -74,6 +74,16 @@ impl Authority {
         let owner = files::check_authority_directory(dir, actor.uid)?;
         let store = store::open(dir, access)?;
         Ok(Self { dir: dir.to_owned(), owner, store, actor })
+    }
+
+    /// Opens the authority for whoever only looks and tells: what is wrong about its directory is no refusal then.
+    pub fn look(dir: &Path, actor: Actor) -> Result<(Self, Vec<DirectoryFault>), AuthorityError> {
+        if !store::exists(dir) {
+            return Err(StoreError::Missing(files::shown(dir)).into());
+        }
+        let faults = files::authority_directory_faults(dir, actor.uid)?;
+        let store = store::open(dir, Access::Read)?;
+        Ok((Self { dir: dir.to_owned(), owner: None, store, actor }, faults))
     }
 
     /// One consistent view of the store.

@@ -149,16 +149,6 @@ pub fn file_stem(settings: &Settings, name: &Name) -> String {
     settings.client.file_name.stem(name, &settings.vpn_name)
 }
 
-impl From<crate::inventory::Role> for Format {
-    /// What a role gets where nobody said otherwise.
-    fn from(role: crate::inventory::Role) -> Self {
-        match role {
-            crate::inventory::Role::Client => Self::Ovpn,
-            crate::inventory::Role::Server => Self::Dir,
-        }
-    }
-}
-
 impl Format {
     /// The extension of its file; none for a directory.
     pub fn extension(self) -> Option<&'static str> {

@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 mod after;
 mod backup;
 mod crl;
+mod doctor;
 mod environment;
 mod export;
 mod failure;
@@ -103,6 +104,7 @@ enum Command {
     List(list::Arguments),
     Show(show::Arguments),
     Status(status::Arguments),
+    Doctor(doctor::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
     Unlocker(unlocker::Arguments),
@@ -151,6 +153,7 @@ impl Command {
             Self::List(_) => "list",
             Self::Show(_) => "show",
             Self::Status(_) => "status",
+            Self::Doctor(_) => "doctor",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
             Self::Unlocker(unlocker) => unlocker.name(),
@@ -174,7 +177,8 @@ impl Command {
             Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),
             Self::Show(arguments) => arguments.run(session),
-            Self::Status(_) => status::Arguments::run(session),
+            Self::Status(arguments) => arguments.run(session),
+            Self::Doctor(arguments) => arguments.run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Unlocker(arguments) => arguments.run(session),

@@ -26,7 +26,7 @@ pub use fault::{shown, FileError};
 pub use lock::{lock, DirectoryLock};
 pub use nursery::Nursery;
 pub(crate) use ownership::quoted;
-pub use ownership::{check_authority_directory, DirectoryFault};
+pub use ownership::{authority_directory_faults, check_authority_directory, DirectoryFault};
 pub use stage::{release_all, stage, Staged, Unreleased};
 
 use folder::Folder;

@@ -18,13 +18,15 @@
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
+//! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:
 //! - [`vault`]: seals and unseals secrets as age files.
 //! - [`store`]: the database, behind one trait; all of the SQL.
 //! - [`files`]: the disk.
 //! - [`sessions`]: the sockets, to `OpenVPN`'s management interface.
-//! - [`publish`]: the directories in which servers read their CRL, reached through `files`.
+//! - [`publish`]: the directories in which servers read their CRL, reached through `files`, and the program that the
+//!   settings name to be run after it.
 //! - [`world`]: clock and randomness.
 //!
 //! Rooms that bring the others together:
@@ -62,6 +64,7 @@ pub mod authority;
 pub mod bundle;
 pub mod cli;
 pub mod files;
+pub mod findings;
 pub mod install;
 pub mod inventory;
 pub mod name;

@@ -30,7 +30,7 @@ pub use servers::ManagedServer;
 use reader::{Read, Reader};
 use toml_edit::Table;
 
-use crate::pki::Algorithm;
+use crate::{inventory::due::Thresholds, pki::Algorithm};
 
 /// Everything that `vpnpki.toml` says, with defaults for what it does not say.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,6 +57,8 @@ pub struct Settings {
     pub publish: Publish,
     /// `[[servers]]`
     pub servers: Vec<ManagedServer>,
+    /// `[due]`: how long before its end something is due.
+    pub due: Thresholds,
     /// What is allowed but may surprise, one sentence each.
     pub notes: Vec<String>,
 }
@@ -142,7 +144,19 @@ fn small_sections(reader: &mut Reader, root: &Table) -> Settings {
             .map_or_else(ControlChannel::default, Read::into_value),
         publish: publishing::read(reader, root),
         servers: servers::read(reader, root),
+        due: thresholds(reader, root),
         notes: Vec::new(),
+    }
+}
+
+fn thresholds(reader: &mut Reader, root: &Table) -> Thresholds {
+    let section = reader.section(root, "due", &["ca-days", "server-days", "client-days"]);
+    let usual = Thresholds::default();
+    let mut read = |key, usual| reader.one(&section, key, &days).map_or(usual, Read::into_value);
+    Thresholds {
+        ca_days: read("ca-days", usual.ca_days),
+        server_days: read("server-days", usual.server_days),
+        client_days: read("client-days", usual.client_days),
     }
 }
 
@@ -199,8 +213,8 @@ impl fmt::Display for ControlChannel {
     }
 }
 
-const SECTIONS: [&str; 10] =
-    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "servers"];
+const SECTIONS: [&str; 11] =
+    ["vpn", "client", "server", "network", "keys", "ca", "crl", "control-channel", "publish", "servers", "due"];
 
 /// Ten years.
 pub const CA_DAYS: u32 = 3650;

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    authority::AuthorityError,
+    authority::{issue, Authority, AuthorityError},
     bundle::{self, ClientMaterial, Format, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
     secret::Secret,
     settings::Settings,
+    store::View,
     template::Templates,
 };
 
@@ -91,6 +92,13 @@ pub(super) struct Shared {
 pub(super) struct ServerShare {
     pub dh_pem: Option<String>,
     pub crl_pem: String,
+}
+
+/// What settings and templates of now put into bundles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CurrentBundles {
+    client: Digest,
+    server: Digest,
 }
 
 /// What is a peer's own.
@@ -179,7 +187,7 @@ impl Workshop {
         material: &ClientMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let format = outputs.format.unwrap_or(Format::Ovpn);
+        let format = outputs.format.unwrap_or(usual_format(Role::Client));
         let stem = bundle::file_stem(&self.settings, &material.name);
         let made = match format {
             Format::Ovpn => Made::File(bundle::client_ovpn(&self.settings, &self.templates, material)?),
@@ -195,7 +203,7 @@ impl Workshop {
         material: &ServerMaterial,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let format = outputs.format.unwrap_or(Format::Dir);
+        let format = outputs.format.unwrap_or(usual_format(Role::Server));
         let parts = bundle::server_parts(&self.settings, &self.templates, material)?;
         let made = match format {
             Format::Dir => Made::Parts(server_conf_last(parts)),
@@ -228,6 +236,29 @@ impl Workshop {
             Made::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
         Ok(Some(StagedBundle { name: name.clone(), path, content }))
+    }
+}
+
+impl Authority {
+    /// The digest of what settings and templates would put into a bundle of each role that is made now; on a peer whose
+    /// bundle has another one, it is older than they are.
+    pub fn current_bundles(&self, view: &dyn View) -> Result<CurrentBundles, AuthorityError> {
+        let workshop = self.workshop()?;
+        let has_dh = view.parameter(issue::DH)?.is_some();
+        Ok(CurrentBundles {
+            client: workshop.digest(Role::Client, has_dh)?,
+            server: workshop.digest(Role::Server, has_dh)?,
+        })
+    }
+}
+
+impl CurrentBundles {
+    /// Of this role.
+    pub fn of(&self, role: Role) -> Digest {
+        match role {
+            Role::Client => self.client,
+            Role::Server => self.server,
+        }
     }
 }
 
@@ -305,6 +336,14 @@ fn stage_parts(
         .map(|part| files::Part { name: &part.name, bytes: part.bytes.expose(), visibility: visibility(part.private) })
         .collect();
     files::stage_directory(dir, &staged, Visibility::Public, overwrite, owner)
+}
+
+/// What a role gets where nobody said otherwise.
+pub(super) fn usual_format(role: Role) -> Format {
+    match role {
+        Role::Client => Format::Ovpn,
+        Role::Server => Format::Dir,
+    }
 }
 
 /// What in a server's directory is its own.

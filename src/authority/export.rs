@@ -193,7 +193,7 @@ fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), Authority
 
 /// Where a peer's bundle will lie.
 fn place(peer: &Peer, request: &ExportRequest, workshop: &Workshop) -> PathBuf {
-    let format = request.outputs.format.unwrap_or(peer.role.into());
+    let format = request.outputs.format.unwrap_or(deliver::usual_format(peer.role));
     let stem = match peer.role {
         Role::Client => crate::bundle::file_stem(&workshop.settings, &peer.name),
         Role::Server => peer.name.as_str().to_owned(),

@@ -1,7 +1,10 @@
 //! Publishing: the newest CRL of the store goes to every target, level-triggered and serial under one lock.
 //! Nothing remembers that a target is behind; whoever comes compares again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -11,6 +14,7 @@ use crate::{
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
     publish::{self, PublishError, ServerDirectory, Unreadable},
+    serial::Serial,
     settings::Publishing,
     store::View,
     time::Time,
@@ -162,6 +166,24 @@ impl Authority {
         }
         let desk = Desk::of(view, publishing, self.now())?;
         Ok(dirs.iter().flat_map(|dir| desk.look(dir)).map(|found| found.reached).collect())
+    }
+
+    /// Whom the CRL of now refuses and the one in a target does not: the servers that read that one let them in. What a
+    /// server does whose file is gone, or is no CRL of ours, cannot be told from here.
+    pub fn let_in(&self, view: &dyn View, target: &Reached) -> Result<Vec<Serial>, AuthorityError> {
+        let Some(there) = self.crl_there(view, target)? else { return Ok(Vec::new()) };
+        let refused: BTreeSet<Serial> = there.entries().iter().map(|entry| entry.serial).collect();
+        let (_, newest) = newest(view, self.now())?;
+        let wanted = Crl::from_der(&newest.der)?;
+        Ok(wanted.entries().iter().map(|entry| entry.serial).filter(|serial| !refused.contains(serial)).collect())
+    }
+
+    /// The CRL that servers read in a target, when it is there and our CA signed it.
+    pub fn crl_there(&self, view: &dyn View, target: &Reached) -> Result<Option<Crl>, AuthorityError> {
+        let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
+        let pem = target.file.as_deref().and_then(|file| publish::current(file).ok().flatten());
+        let there = pem.and_then(|pem| Crl::from_pem(&pem).ok());
+        Ok(there.filter(|crl| crl.verify(&issuer).is_ok()))
     }
 
     /// CRLs in targets that our CA signed with a higher number than the store knows.

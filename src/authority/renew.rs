@@ -17,7 +17,7 @@ use crate::{
         Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
-    inventory::{due, Certificate, Change, Event, Peer, Role, Status},
+    inventory::{due::Thresholds, Certificate, Change, Event, Peer, Role, Status},
     name::Name,
     pki::{self, Algorithm, LeafProfile, PrivateKey},
     serial::Serial,
@@ -110,7 +110,7 @@ impl Authority {
         };
         let (unlocked, many) = {
             let view = self.view()?;
-            let candidates = candidates(&*view, &request.whom, self.now())?;
+            let candidates = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
             if candidates.is_empty() {
                 return Ok(outcome);
             }
@@ -137,7 +137,7 @@ impl Authority {
         let publishing = Publishing::of(&workshop.settings);
         let mut writing = self.begin()?;
         let now = self.now();
-        let mut candidates = candidates(&*writing, &request.whom, now)?;
+        let mut candidates = candidates(&*writing, &request.whom, workshop.settings.due, now)?;
         // who became due since the keys were made comes next time
         candidates.truncate(keys.len());
         let touched = candidates.iter().map(|candidate| Change::Peer(candidate.peer.clone()));
@@ -180,7 +180,7 @@ impl Authority {
         if peer.role == Role::Server && !server_dirs(view, &peer.name)?.is_empty() {
             return Ok(());
         }
-        let format = request.outputs.format.unwrap_or(peer.role.into());
+        let format = request.outputs.format.unwrap_or(deliver::usual_format(peer.role));
         if format == crate::bundle::Format::Dir {
             // an existing directory may be filled; its files are looked at one by one
             return Ok(());
@@ -277,7 +277,12 @@ fn overlap_end(now: Time, overlap: u32) -> Time {
     end.plus_seconds(DAY - 1 - (end.unix() - 1).rem_euclid(DAY))
 }
 
-fn candidates(view: &dyn View, whom: &Whom, now: Time) -> Result<Vec<Candidate>, AuthorityError> {
+fn candidates(
+    view: &dyn View,
+    whom: &Whom,
+    thresholds: Thresholds,
+    now: Time,
+) -> Result<Vec<Candidate>, AuthorityError> {
     let peers = match whom {
         Whom::Named(names) => {
             let mut peers: Vec<Peer> = Vec::new();
@@ -290,7 +295,7 @@ fn candidates(view: &dyn View, whom: &Whom, now: Time) -> Result<Vec<Candidate>,
             }
             peers
         }
-        Whom::Due(within) => due_peers(view, *within, now)?,
+        Whom::Due(within) => due_peers(view, *within, thresholds, now)?,
     };
     peers.into_iter().map(|peer| candidate(view, peer, now)).collect()
 }
@@ -312,12 +317,17 @@ fn candidate(view: &dyn View, peer: Peer, now: Time) -> Result<Candidate, Author
     Ok(Candidate { peer, accepted })
 }
 
-fn due_peers(view: &dyn View, within: Option<u32>, now: Time) -> Result<Vec<Peer>, AuthorityError> {
+fn due_peers(
+    view: &dyn View,
+    within: Option<u32>,
+    thresholds: Thresholds,
+    now: Time,
+) -> Result<Vec<Peer>, AuthorityError> {
     let mut peers = Vec::new();
     view.peers(&mut |peer, certificate| {
         let wanted = match within {
             Some(days) => now.days_until(certificate.validity.not_after()) < i64::from(days),
-            None => due::certificate(&certificate, now).is_some(),
+            None => thresholds.certificate(&certificate, now).is_some(),
         };
         if wanted && certificate.status(now) == Status::Valid {
             peers.push(peer);

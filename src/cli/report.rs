@@ -71,6 +71,11 @@ pub fn deliver(bytes: &Secret) -> Result<(), Failure> {
     write_out(bytes.expose()).map_err(|error| Failure::refused(format!("the result was not delivered: {error}")))
 }
 
+/// Prints text that is no report; a closed pipe is somebody who has seen enough.
+pub fn print(text: &str) -> Result<(), Failure> {
+    forgive_closed(write_out(text.as_bytes()))
+}
+
 /// How rows are printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Style {

@@ -47,16 +47,31 @@ pub enum DirectoryFault {
 /// that the database and the vault's key are not readable by others either. Root may act for another owner, if all of it
 /// is that one's: then the owner is returned, to whom new files are to belong. No file in it is opened.
 pub fn check_authority_directory(dir: &Path, caller: u32) -> Result<Option<Owner>, DirectoryFault> {
+    let (owner, faults) = look_over(dir, caller)?;
+    faults.into_iter().next().map_or(Ok(owner), Err)
+}
+
+/// Every fault for which [`check_authority_directory`] would refuse, for whoever only looks.
+pub fn authority_directory_faults(dir: &Path, caller: u32) -> Result<Vec<DirectoryFault>, FileError> {
+    Ok(look_over(dir, caller)?.1)
+}
+
+fn look_over(dir: &Path, caller: u32) -> Result<(Option<Owner>, Vec<DirectoryFault>), FileError> {
     let folder = Folder::open(dir)?;
     let standing = Standing::from(&folder.stat()?);
     let expected = if caller == 0 { standing.uid } else { caller };
-    check(dir, standing, expected)?;
-    check_entries(&folder, expected, true)?;
+    let mut faults: Vec<DirectoryFault> = check(dir, standing, expected).err().into_iter().collect();
+    check_entries(&folder, expected, true, &mut faults)?;
     let other = caller == 0 && standing.uid != 0;
-    Ok(other.then_some(Owner { uid: standing.uid, gid: standing.gid }))
+    Ok((other.then_some(Owner { uid: standing.uid, gid: standing.gid }), faults))
 }
 
-fn check_entries(folder: &Folder, expected: u32, deeper: bool) -> Result<(), DirectoryFault> {
+fn check_entries(
+    folder: &Folder,
+    expected: u32,
+    deeper: bool,
+    faults: &mut Vec<DirectoryFault>,
+) -> Result<(), FileError> {
     for name in folder.names()? {
         // an entry may go while we look: the database's side files do
         let Some(stat) = folder.look(&name)? else { continue };
@@ -66,11 +81,11 @@ fn check_entries(folder: &Folder, expected: u32, deeper: bool) -> Result<(), Dir
         if name == "lost+found" && standing.uid == 0 {
             continue;
         }
-        check(&path, standing, expected)?;
+        faults.extend(check(&path, standing, expected).err());
         if PRIVATE.iter().any(|private| name == *private) {
-            check_private(path, standing)?;
+            faults.extend(check_private(path, standing).err());
         } else if deeper && standing.kind == Kind::Directory {
-            check_entries(&folder.enter(&name)?, expected, false)?;
+            check_entries(&folder.enter(&name)?, expected, false, faults)?;
         }
     }
     Ok(())
@@ -94,6 +109,26 @@ fn check_private(path: PathBuf, standing: Standing) -> Result<(), DirectoryFault
         Kind::Directory | Kind::Special => Err(FileError::NotAFile { path }.into()),
         Kind::File if standing.mode & 0o077 != 0 => Err(DirectoryFault::Readable { path, mode: standing.mode }),
         Kind::File => Ok(()),
+    }
+}
+
+impl DirectoryFault {
+    /// What is at fault.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Foreign { path, .. } | Self::Writable { path, .. } | Self::Readable { path, .. } => Some(path),
+            Self::File(_) => None,
+        }
+    }
+
+    /// The command that mends it.
+    pub fn mend(&self) -> Option<String> {
+        match self {
+            Self::Foreign { path, expected, .. } => Some(give(path, *expected)),
+            Self::Writable { path, .. } => Some(format!("chmod go-w {}", quoted(path))),
+            Self::Readable { path, .. } => Some(format!("chmod 0600 {}", quoted(path))),
+            Self::File(_) => None,
+        }
     }
 }
 
@@ -162,6 +197,18 @@ mod tests {
             let message = check_authority_directory(dir.path(), me()).unwrap_err().to_string();
             assert!(message.contains(words) && message.contains(&*dir.path().to_string_lossy()), "{message}");
         }
+    }
+
+    #[test]
+    fn whoever_only_looks_hears_of_every_fault() {
+        let dir = authority();
+        assert!(authority_directory_faults(dir.path(), me()).unwrap().is_empty());
+        chmod(&dir.path().join("pki.db"), 0o640);
+        chmod(&dir.path().join("vault.key"), 0o604);
+        let faults = authority_directory_faults(dir.path(), me()).unwrap();
+        let mends: Vec<String> = faults.iter().filter_map(DirectoryFault::mend).collect();
+        assert!(mends.len() == 2 && mends[0].ends_with("pki.db") && mends[1].ends_with("vault.key"), "{mends:?}");
+        assert!(faults.iter().all(|fault| fault.to_string().contains(&fault.mend().unwrap())));
     }
 
     #[test]

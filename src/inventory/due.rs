@@ -35,35 +35,73 @@ pub enum Subject {
     Client(Name),
 }
 
-/// The CA is due a year before its end, or a tenth of its life when that is less.
-pub fn ca(validity: Validity, now: Time) -> Option<Due> {
-    due(Subject::Ca, validity, CA_DAYS, now)
+/// How many days before its end each is due, and never more than a tenth of its life; `[due]` of the settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Thresholds {
+    /// The CA.
+    pub ca_days: u32,
+    /// A server's certificate.
+    pub server_days: u32,
+    /// A client's certificate.
+    pub client_days: u32,
 }
 
-/// A CRL is due when half of its life is over; one that lasts as long as the CA, when the CA is.
-pub fn crl(validity: Validity, ca: Validity, now: Time) -> Option<Due> {
-    let half = validity.not_before().days_until(validity.not_after()) / 2;
-    let days = if validity.not_after() >= ca.not_after() { CA_DAYS.min(tenth(ca)) } else { half };
-    within(Subject::Crl, validity.not_after(), days, now)
-}
-
-/// A current certificate that is valid and ends soon, or ended not long ago.
-pub fn certificate(certificate: &Certificate, now: Time) -> Option<Due> {
-    let holder = certificate.holder.as_ref()?;
-    let subject = match holder.role {
-        Role::Server => Subject::Server(holder.name.clone()),
-        Role::Client => Subject::Client(holder.name.clone()),
-    };
-    let over = now.days_until(certificate.validity.not_after()) < -LEAF_DAYS;
-    match certificate.status(now) {
-        Status::Valid => due(subject, certificate.validity, LEAF_DAYS, now),
-        Status::Expired if holder.role == Role::Server || !over => due(subject, certificate.validity, LEAF_DAYS, now),
-        Status::Expired | Status::Revoked | Status::Suspended | Status::Superseded => None,
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { ca_days: 365, server_days: 30, client_days: 30 }
     }
 }
 
-fn due(what: Subject, validity: Validity, days: i64, now: Time) -> Option<Due> {
-    within(what, validity.not_after(), days.min(tenth(validity)), now)
+impl Thresholds {
+    /// The CA is due a year before its end, or a tenth of its life when that is less.
+    pub fn ca(&self, validity: Validity, now: Time) -> Option<Due> {
+        due(Subject::Ca, validity, self.ca_days, now)
+    }
+
+    /// CRLs are due when half of the life of the last one that was signed is over; those that last as long as the CA,
+    /// when the CA is. `crls` are from when on each is to be published, and when it holds.
+    pub fn crl(&self, crls: &[(Time, Validity)], ca: Validity, now: Time) -> Option<Due> {
+        let last = covering(crls, now)?;
+        let half = last.not_before().days_until(last.not_after()) / 2;
+        let days = if last.not_after() >= ca.not_after() { i64::from(self.ca_days).min(tenth(ca)) } else { half };
+        within(Subject::Crl, last.not_after(), days, now)
+    }
+
+    /// A current certificate that is valid and ends soon, or ended not long ago.
+    pub fn certificate(&self, certificate: &Certificate, now: Time) -> Option<Due> {
+        let holder = certificate.holder.as_ref()?;
+        let (subject, days) = match holder.role {
+            Role::Server => (Subject::Server(holder.name.clone()), self.server_days),
+            Role::Client => (Subject::Client(holder.name.clone()), self.client_days),
+        };
+        let over = now.days_until(certificate.validity.not_after()) < -LISTED_DAYS;
+        match certificate.status(now) {
+            Status::Expired if holder.role == Role::Client && over => None,
+            Status::Valid | Status::Expired => due(subject, certificate.validity, days, now),
+            Status::Revoked | Status::Suspended | Status::Superseded => None,
+        }
+    }
+}
+
+/// The CRL with which an unbroken row of them ends that begins with the one of now. Each must be due before the one
+/// before it has ended: what comes after a gap covers nothing.
+pub fn covering(crls: &[(Time, Validity)], now: Time) -> Option<Validity> {
+    let mut sorted = crls.to_vec();
+    sorted.sort_by_key(|(due, validity)| (*due, validity.not_after()));
+    let begun = sorted.iter().take_while(|(due, _)| *due <= now).count().max(1);
+    let (_, first) = *sorted.get(begun - 1)?;
+    let rest = &sorted[begun..];
+    Some(rest.iter().fold(first, |last, (due, validity)| {
+        if *due <= last.not_after() && validity.not_after() > last.not_after() {
+            *validity
+        } else {
+            last
+        }
+    }))
+}
+
+fn due(what: Subject, validity: Validity, days: u32, now: Time) -> Option<Due> {
+    within(what, validity.not_after(), i64::from(days).min(tenth(validity)), now)
 }
 
 fn within(what: Subject, ends: Time, days: i64, now: Time) -> Option<Due> {
@@ -76,8 +114,8 @@ fn tenth(validity: Validity) -> i64 {
     validity.not_before().days_until(validity.not_after()) / 10
 }
 
-const CA_DAYS: i64 = 365;
-const LEAF_DAYS: i64 = 30;
+/// Days after its end in which a client is due; then it is only listed.
+const LISTED_DAYS: i64 = 30;
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +136,18 @@ mod tests {
 
     fn day(day: i64) -> Time {
         Time::from_unix(day * DAY)
+    }
+
+    fn ca(validity: Validity, now: Time) -> Option<Due> {
+        Thresholds::default().ca(validity, now)
+    }
+
+    fn crl(validity: Validity, ca: Validity, now: Time) -> Option<Due> {
+        Thresholds::default().crl(&[(day(0), validity)], ca, now)
+    }
+
+    fn certificate(certificate: &Certificate, now: Time) -> Option<Due> {
+        Thresholds::default().certificate(certificate, now)
     }
 
     #[test]
@@ -130,5 +180,30 @@ mod tests {
         assert!(crl(month, ten_years, day(16)).is_some());
         assert_eq!(crl(ten_years, ten_years, day(3200)), None);
         assert!(crl(ten_years, ten_years, day(3300)).is_some());
+    }
+
+    #[test]
+    fn a_row_of_crls_is_due_at_half_of_the_life_of_the_last() {
+        let ca = Validity::of_days(day(0), 3650, 0);
+        let row: Vec<_> = [0, 7, 14, 21].map(|from| (day(from), Validity::of_days(day(from), 14, 0))).into();
+        let due = |now| Thresholds::default().crl(&row, ca, day(now));
+        assert_eq!((due(10), due(27)), (None, None));
+        assert_eq!(due(29).unwrap().ends, row[3].1.not_after());
+        // what comes after a gap covers nothing
+        let gap = [row[0], row[3]];
+        assert_eq!(Thresholds::default().crl(&gap, ca, day(10)).unwrap().ends, row[0].1.not_after());
+        assert_eq!(covering(&gap, day(22)), Some(row[3].1));
+        assert_eq!(covering(&row, Time::from_unix(-5)), Some(row[3].1));
+        assert_eq!(covering(&[], day(0)), None);
+    }
+
+    #[test]
+    fn the_days_are_a_setting_and_never_more_than_a_tenth() {
+        let month = Thresholds { client_days: 60, server_days: 5, ca_days: 1 };
+        assert!(month.certificate(&leaf(Role::Client, 825), day(790)).is_some());
+        assert_eq!(month.certificate(&leaf(Role::Client, 100), day(80)), None);
+        assert_eq!(month.certificate(&leaf(Role::Server, 825), day(800)), None);
+        assert!(month.certificate(&leaf(Role::Server, 825), day(821)).is_some());
+        assert_eq!(month.ca(Validity::of_days(day(0), 3650, 0), day(3640)), None);
     }
 }

@@ -34,6 +34,10 @@ pub struct Reader {
     pub user: Option<String>,
     /// The group that it becomes, by name.
     pub group: Option<String>,
+    /// The file with the certificate that it shows; none where that stands inside the configuration.
+    pub certificate: Option<PathBuf>,
+    /// The files with keys that it reads.
+    pub secrets: Vec<PathBuf>,
 }
 
 impl ServerDirectory {
@@ -130,7 +134,10 @@ fn examine(dir: &Path, config: &Path, ca: &[u8]) -> Result<Option<Reader>, Publi
     }
     let word = |name: &str| last(name).and_then(|directive| directive.argument(1)).map(str::to_owned);
     let (user, group) = (word("user"), word("group"));
-    Ok(Some(Reader { config: config.to_owned(), crl: crl_path(dir, config, line)?, user, group }))
+    let crl = crl_path(dir, config, line)?;
+    let file = |name: &str| last(name).and_then(|directive| own_file(dir, directive));
+    let secrets = SECRETS.into_iter().filter_map(file).collect();
+    Ok(Some(Reader { config: config.to_owned(), crl, user, group, certificate: file("cert"), secrets }))
 }
 
 /// A configuration may name another file than `ca.crt`; then its CRL is another authority's, and not to be replaced.
@@ -144,6 +151,12 @@ fn check_own_ca(dir: &Path, config: &Path, line: Option<&Directive>, ca: &[u8]) 
         }
         (None, None) => Ok(()),
     }
+}
+
+/// The file that a directive names; none when its text stands inside the configuration.
+fn own_file(dir: &Path, directive: &Directive) -> Option<PathBuf> {
+    let named = directive.argument(1).filter(|file| directive.inline.is_none() && *file != "[inline]");
+    named.map(|file| dir.join(file))
 }
 
 fn crl_path(dir: &Path, config: &Path, line: &Directive) -> Result<PathBuf, PublishError> {
@@ -175,6 +188,9 @@ fn inside(dir: &Path, file: &Path) -> Result<Option<PathBuf>, PublishError> {
     let named = relative.file_name().is_some();
     Ok((stays && named).then(|| dir.join(relative.components().collect::<PathBuf>())))
 }
+
+/// Directives whose files hold a private or shared key.
+const SECRETS: [&str; 5] = ["key", "tls-crypt", "tls-auth", "tls-crypt-v2", "pkcs12"];
 
 const TEXT_LIMIT: usize = 1024 * 1024;
 
@@ -216,6 +232,16 @@ mod tests {
         assert_eq!(found.readers[0].user.as_deref(), Some("nobody"));
         assert_eq!(found.readers[0].group.as_deref(), Some("nogroup"));
         assert!(found.blind.is_empty());
+    }
+
+    #[test]
+    fn the_files_with_certificate_and_keys_are_read() {
+        let dir = server(
+            "ca ca.crt\ncert server.crt\nkey /keys/server.key\n<tls-crypt>\nx\n</tls-crypt>\ncrl-verify crl.pem\n",
+        );
+        let found = inspect(dir.path(), OURS).unwrap();
+        assert_eq!(found.readers[0].certificate, Some(dir.path().join("server.crt")));
+        assert_eq!(found.readers[0].secrets, [PathBuf::from("/keys/server.key")]);
     }
 
     #[test]

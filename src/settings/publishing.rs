@@ -1,5 +1,4 @@
-//! What revoking needs of the settings: where the CRL goes, how long it holds, who must be able to read it, and where
-//! live sessions are ended.
+//! What revoking and `status` need of the settings: where the CRL goes and who reads it, live sessions, what is due.
 //! Depends on no other setting: faults elsewhere, even a file that is no TOML, become warnings here.
 
 use std::{
@@ -16,6 +15,7 @@ use super::{
     servers::{self, ManagedServer},
     Settings,
 };
+use crate::inventory::due::Thresholds;
 
 /// `[publish]`, or `[[publish]]` once for each directory.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -57,6 +57,8 @@ pub struct Publishing {
     pub reneg_sec: Option<u32>,
     /// Seconds for which an old key lives on, where set.
     pub tran_window: Option<u32>,
+    /// How long before its end something is due.
+    pub due: Thresholds,
     /// Servers whose live sessions can be seen and ended.
     pub servers: Vec<ManagedServer>,
     /// Whether a server's management interface could not be read: one may be missing.
@@ -68,7 +70,7 @@ pub struct Publishing {
 impl Publishing {
     /// What settings without a fault say.
     pub fn of(settings: &Settings) -> Self {
-        let Settings { publish, server, servers, crl_days, .. } = settings;
+        let Settings { publish, server, servers, crl_days, due, .. } = settings;
         Self {
             mode: publish.mode,
             dirs: publish.dirs.clone(),
@@ -78,6 +80,7 @@ impl Publishing {
             group: server.group.clone(),
             reneg_sec: server.reneg_sec,
             tran_window: server.tran_window,
+            due: *due,
             servers: servers::of(servers, server),
             servers_faulty: false,
             faulty: false,
@@ -171,6 +174,11 @@ fn about_publishing(fault: &Fault) -> bool {
     section.starts_with("publi") || section == "crl"
 }
 
+/// A fault in these may hide a target or shorten a CRL.
+fn about_targets(section: &str) -> bool {
+    matches!(section, "publish" | "crl")
+}
+
 /// Also of a section that is spelled almost like ours, or has one bracket too many.
 fn about_servers(fault: &Fault) -> bool {
     let (section, key) = fault.field.split_once('.').unwrap_or((&fault.field, ""));
@@ -181,7 +189,7 @@ fn about_servers(fault: &Fault) -> bool {
 fn salvage(text: &str, fault: Fault) -> (Publishing, Vec<Fault>) {
     let mut publishing = Publishing::default();
     let mut faults = vec![fault];
-    for name in ["publish", "crl", "server", "servers"] {
+    for name in ["publish", "crl", "server", "servers", "due"] {
         let piece = only(text, name);
         match reader::document(&piece) {
             Ok(document) => {
@@ -204,6 +212,7 @@ impl Publishing {
         match section {
             "publish" => (self.mode, self.dirs, self.after) = (read.mode, read.dirs, read.after),
             "crl" => self.crl_days = read.crl_days,
+            "due" => self.due = read.due,
             // comes last, and replaces the one of `[server]`
             "servers" if read.servers.is_empty() => {}
             "servers" => self.servers = read.servers,
@@ -213,17 +222,14 @@ impl Publishing {
                 self.servers = read.servers;
             }
         }
-        self.faulty |= matches!(section, "publish" | "crl") && read.faulty;
+        self.faulty |= about_targets(section) && read.faulty;
         self.servers_faulty |= section.starts_with("server") && read.servers_faulty;
     }
 
     /// A section that cannot be read at all.
     fn miss(&mut self, section: &str) {
-        if section.starts_with("server") {
-            self.servers_faulty = true;
-        } else {
-            self.faulty = true;
-        }
+        self.servers_faulty |= section.starts_with("server");
+        self.faulty |= about_targets(section);
     }
 }
 
@@ -325,10 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn when_something_is_due_is_read_and_a_fault_there_is_no_fault_of_publishing() {
+        let remote = "[client]\nremotes = [\"vpn.example.com\"]\n";
+        let (read, warnings) = publishing(&format!("{remote}[due]\nca-days = 90\nclient-days = 7\n"));
+        assert_eq!((read.due.ca_days, read.due.server_days, read.due.client_days), (90, 30, 7));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let (read, warnings) = publishing(&format!("{remote}[due]\nserver-days = 0\nclient-day = 7\n"));
+        assert_eq!((read.due, read.faulty, warnings.len()), (Thresholds::default(), false, 2));
+    }
+
+    #[test]
     fn a_broken_file_still_says_where_to_publish() {
-        let text = "[client]\nremotes = [\"vpn.example.com]\n\n[server]\nuser = \"nobody\"\n\n[[publish]]\ndir = \"/a\"\n[crl]\ndays = 9\n";
+        let text = "[client]\nremotes = [\"vpn.example.com]\n\n[server]\nuser = \"nobody\"\n\n[[publish]]\ndir = \"/a\"\n[crl]\ndays = 9\n[due]\nca-days = 7\n";
         let (read, warnings) = publishing(text);
         assert_eq!((dirs(&read), read.crl_days, read.user.as_deref()), (vec!["/a"], Some(9), Some("nobody")));
+        assert_eq!(read.due, Thresholds { ca_days: 7, ..Thresholds::default() });
         assert!(!read.faulty);
         assert!(warnings[0].starts_with("vpnpki.toml:2: this is no TOML: "), "{warnings:?}");
         let (read, _) = publishing("[[publish]]\ndir = /a\n[crl]\ndays = 9\n");

@@ -411,9 +411,13 @@ const COLUMNS: [(&str, &str); 36] = [
     ("ledger", "mac"),
 ];
 
+fn read_only(file: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
 /// Tables, columns and indices as SQLite knows them, however their statements were written.
 fn shape(dir: &Path) -> Vec<(String, String, String, i64, i64)> {
-    let connection = rusqlite::Connection::open_with_flags(dir.join("pki.db"), rusqlite::OpenFlags::default()).unwrap();
+    let connection = read_only(&dir.join("pki.db"));
     let sql = "SELECT s.type, s.name, c.name, c.\"notnull\", c.pk FROM sqlite_schema s, pragma_table_xinfo(s.name) c
                WHERE s.type = 'table' AND s.name NOT LIKE 'sqlite_%'
                UNION ALL SELECT s.type, s.name, coalesce(i.name, ''), i.desc, 0 FROM sqlite_schema s, pragma_index_xinfo(s.name) i
@@ -438,7 +442,7 @@ fn a_store_of_format_1_where_nothing_can_be_written_says_so_and_stays() {
     let file = dir.path().join("pki.db");
     let before = include_bytes!("fixtures/format-1.db");
     write(&file, before);
-    let connection = rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let connection = read_only(&file);
     assert!(matches!(sqlite::migrate::to_current(&connection), Err(StoreError::Older)));
     drop(connection);
     assert_eq!(files::read(&file, 1 << 20).unwrap(), before);

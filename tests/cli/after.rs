@@ -104,6 +104,7 @@ fn without_a_directory_here_it_alone_carries_the_list() {
     let site = with_hook("", "test -z \"$VPNPKI_CRL_FILE\"");
     site.run("revoke client1").exits(0).says("ran ");
     assert_eq!(runs(&site), ["2 vpn 2"]);
+    site.run("status").exits(0);
     hook(&site, "exit 1");
     site.run("revoke client2").exits(1).says("publishing was not finished");
 }

@@ -18,6 +18,7 @@ macro_rules! transcripts {
 
 transcripts! {
     crl
+    doctor
     export
     files
     help

@@ -49,6 +49,7 @@ fn every_command_prints_one_object_with_its_name_and_whether_it_changed_somethin
         ("list --history --sort expiry", "list", false),
         ("show client2", "show", false),
         ("status", "status", false),
+        ("doctor", "doctor", false),
         ("crl show", "crl show", false),
         ("crl publish", "crl publish", false),
         ("crl refresh", "crl refresh", true),

@@ -20,7 +20,8 @@ fn certificate(profile: &str) -> &str {
 fn a_typing_error_in_a_route_refuses_issue_and_not_revoke() {
     let site = Site::published("--issue client1 client2");
     site.set("routes", "routes = [\"172.16.0.1/16\"]");
-    let place = "vpnpki.toml:55: network.routes: `172.16.0.1/16` is no network address";
+    let line = 1 + site.text("pki/vpnpki.toml").lines().take_while(|line| !line.starts_with("routes")).count();
+    let place = &format!("vpnpki.toml:{line}: network.routes: `172.16.0.1/16` is no network address");
     for line in ["issue client3", "export client1 --force", "export --all --force", "export server --force"] {
         site.refuses(line, 1, place);
     }

@@ -128,6 +128,35 @@ fn crl_publish_over_an_older_crl_leaves_a_whole_one() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn a_directory_of_the_lists_own_appears_whole_or_not_at_all() {
+    let own = "!sed -i 's!^#crl-file.*!crl-file = \"crl/crl.pem\"!' pki/vpnpki.toml";
+    let before: Vec<_> = [&BEFORE[..], &[own]].concat();
+    for line in ["export server -o served --force", "export server -o third --force"] {
+        stands(&Act { before: &before, line, mend: &[line] });
+    }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn forget_is_all_or_nothing() {
+    let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
+    let left: Vec<_> =
+        [&BEFORE[..1], &[keep, "issue client2 --note desk-4 --no-export"], &["revoke client1 client2"]].concat();
+    let line = "forget client1 client2 --yes";
+    stands(&Act { before: &left, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn crl_install_over_an_older_crl_leaves_a_whole_one() {
+    let carried: Vec<_> =
+        [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
+    let line = "crl install served --ca served/ca.crt --crl newer.pem";
+    stands(&Act { before: &carried, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn unlocker_add_and_remove_leave_a_vault_that_opens() {
     let add = "unlocker add --new-passphrase-file phrase --label safe";
     let phrase: Vec<_> = [&BEFORE[..], &["!echo horse > phrase; chmod 600 phrase"]].concat();
@@ -140,28 +169,8 @@ fn unlocker_add_and_remove_leave_a_vault_that_opens() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
-fn a_directory_of_the_lists_own_appears_whole_or_not_at_all() {
-    let own = "!sed -i 's!^#crl-file.*!crl-file = \"crl/crl.pem\"!' pki/vpnpki.toml";
-    let before: Vec<_> = [&BEFORE[..], &[own]].concat();
-    for line in ["export server -o served --force", "export server -o third --force"] {
-        stands(&Act { before: &before, line, mend: &[line] });
-    }
-}
-
-#[test]
-#[ignore = "needs root and peers: tests/run"]
 fn unlocker_rotate_is_all_or_nothing() {
     stands(&Act { before: &BEFORE, line: "unlocker rotate", mend: &["unlocker rotate"] });
-}
-
-#[test]
-#[ignore = "needs root and peers: tests/run"]
-fn forget_is_all_or_nothing() {
-    let keep = "!sed -i 's/^#keep.*/keep = \"always\"/' pki/vpnpki.toml";
-    let left: Vec<_> =
-        [&BEFORE[..1], &[keep, "issue client2 --note desk-4 --no-export"], &["revoke client1 client2"]].concat();
-    let line = "forget client1 client2 --yes";
-    stands(&Act { before: &left, line, mend: &[line] });
 }
 
 #[test]
@@ -186,15 +195,6 @@ fn restore_is_all_or_nothing() {
     stands(&Act { before: &beside, line, mend: &mend });
     let inside: Vec<_> = [&beside[..], &["!mkdir -m 0700 pki"]].concat();
     stands(&Act { before: &inside, line, mend: &mend });
-}
-
-#[test]
-#[ignore = "needs root and peers: tests/run"]
-fn crl_install_over_an_older_crl_leaves_a_whole_one() {
-    let carried: Vec<_> =
-        [&BEFORE[..], &["!cp served/crl.pem newer.pem", "!cp empty.pem served/crl.pem", AHEAD]].concat();
-    let line = "crl install served --ca served/ca.crt --crl newer.pem";
-    stands(&Act { before: &carried, line, mend: &[line] });
 }
 
 /// Tries every fault at every call of the act, each on a fresh copy of the same directory.

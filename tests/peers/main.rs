@@ -6,9 +6,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clock;
 mod connect;
 mod crash;
 mod disk;
+mod doctor;
 mod durable;
 mod kills;
 mod life;

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -12,7 +12,9 @@ use std::{
 use rustix::process::{kill_process, Pid, Signal};
 use tempfile::NamedTempFile;
 
-use crate::network::Namespace;
+use vpnpki::time::Time;
+
+use crate::{clock, network::Namespace};
 
 /// One `OpenVPN` process, server or client; ended when dropped.
 pub struct OpenVpn {
@@ -23,10 +25,20 @@ pub struct OpenVpn {
 impl OpenVpn {
     /// Starts it with a configuration file, from the directory of that file.
     pub fn start(namespace: &Namespace, config: &Path) -> Self {
+        Self::spawn(namespace.command("openvpn"), config)
+    }
+
+    /// Starts it with a clock that shows another time.
+    pub fn start_at(namespace: &Namespace, config: &Path, time: Time) -> Self {
+        let mut command = namespace.command("openvpn");
+        clock::set(&mut command, time);
+        Self::spawn(command, config)
+    }
+
+    fn spawn(mut command: Command, config: &Path) -> Self {
         let log = NamedTempFile::new().expect("a file for the log");
         let output = |log: &NamedTempFile| Stdio::from(File::options().append(true).open(log.path()).expect("the log"));
-        let child = namespace
-            .command("openvpn")
+        let child = command
             .arg("--config")
             .args(config.file_name())
             .current_dir(config.parent().expect("a file in a directory"))
