@@ -34,6 +34,7 @@ pub mod renew;
 pub mod restore;
 pub mod revoke;
 mod signing;
+mod standing;
 pub mod target;
 pub mod trust;
 mod unlock;

@@ -9,7 +9,12 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    authority::{after::Ran, target::server_name, Authority, AuthorityError},
+    authority::{
+        after::Ran,
+        standing::{Known, Standing},
+        target::server_name,
+        Authority, AuthorityError,
+    },
     files,
     inventory::SignedCrl,
     pki::{self, Crl, IssuerCertificate},
@@ -69,6 +74,8 @@ pub enum TargetState {
     Published,
     /// The newest CRL was there already.
     Current,
+    /// One that was signed in advance is there already: a clock was ahead.
+    Ahead,
     /// An older one is there, or none.
     Behind,
     /// A newer one is there: the store was put back.
@@ -104,7 +111,7 @@ impl Published {
 impl Reached {
     /// Whether the server there reads the newest CRL.
     pub fn reached(&self) -> bool {
-        matches!(self.state, TargetState::Published | TargetState::Current)
+        matches!(self.state, TargetState::Published | TargetState::Current | TargetState::Ahead)
     }
 
     fn of(dir: &Path, file: Option<&Path>, state: TargetState) -> Self {
@@ -199,7 +206,7 @@ impl Authority {
     ) -> Result<(Vec<NewerCrl>, Vec<String>), AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let known = highest_number(view, facts.number)?;
+        let known = Known::of(view, &issuer, facts.number, self.now())?;
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for dir in self.target_dirs(view, publishing)? {
             let mut missed = |error: PublishError| {
@@ -217,8 +224,9 @@ impl Authority {
             for file in server.crls() {
                 match publish::current(file) {
                     Ok(there) => {
-                        let newer = there.and_then(|pem| ours_and_newer(&pem, &issuer, known));
-                        found.extend(newer.map(|crl| NewerCrl { dir: dir.clone(), crl }));
+                        if let Some(Standing::Newer(crl)) = there.map(|pem| known.judge(&pem)).transpose()? {
+                            found.push(NewerCrl { dir: dir.clone(), crl });
+                        }
                     }
                     Err(error) => missed(error),
                 }
@@ -258,19 +266,14 @@ pub(super) fn newest(view: &dyn View, now: Time) -> Result<(IssuerCertificate, S
     Ok((issuer, crl))
 }
 
-/// The highest number that was ever signed, in advance too.
-fn highest_number(view: &dyn View, issuer: u32) -> Result<u64, AuthorityError> {
-    Ok(view.crls(issuer)?.iter().map(|crl| crl.number).max().unwrap_or(0))
-}
-
 /// What is held against each target.
 struct Desk<'a> {
     issuer: IssuerCertificate,
     /// The newest that is due.
     crl: SignedCrl,
-    /// Of all that were signed.
-    highest: u64,
     pem: String,
+    view: &'a dyn View,
+    now: Time,
     publishing: &'a Publishing,
 }
 
@@ -281,12 +284,11 @@ struct Found {
 }
 
 impl<'a> Desk<'a> {
-    fn of(view: &dyn View, publishing: &'a Publishing, now: Time) -> Result<Self, AuthorityError> {
+    fn of(view: &'a dyn View, publishing: &'a Publishing, now: Time) -> Result<Self, AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
         let crl = view.crl(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
-        let highest = highest_number(view, facts.number)?;
-        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, highest, publishing })
+        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, view, now, publishing })
     }
 
     /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
@@ -325,17 +327,19 @@ impl<'a> Desk<'a> {
     fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
         match publish::current(file) {
             Ok(Some(there)) if there == self.pem.as_bytes() => readable(dir, file, TargetState::Current, readers),
-            Ok(Some(there)) => match ours_and_newer(&there, &self.issuer, self.crl.number) {
-                Some(newer) if newer.number() > Some(self.highest) => {
-                    Reached::newer(dir, file, newer.number().unwrap_or(0))
-                }
-                // signed in advance, and put there by a clock that was ahead: a CRL never goes back
-                Some(_) => readable(dir, file, TargetState::Current, readers),
-                None => Reached::of(dir, Some(file), TargetState::Behind),
+            Ok(Some(there)) => match self.judge(&there) {
+                Ok(Standing::Newer(newer)) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
+                Ok(Standing::Ahead) => readable(dir, file, TargetState::Ahead, readers),
+                Ok(Standing::Behind) => Reached::of(dir, Some(file), TargetState::Behind),
+                Err(error) => Reached::failed(dir, Some(file), error.to_string()),
             },
             Ok(None) => Reached::of(dir, Some(file), TargetState::Behind),
             Err(error) => Reached::failed(dir, Some(file), error.to_string()),
         }
+    }
+
+    fn judge(&self, there: &[u8]) -> Result<Standing, AuthorityError> {
+        Known::of(self.view, &self.issuer, self.crl.issuer, self.now)?.judge(there)
     }
 
     /// Publishing always writes, also where the server's user cannot read: the mend is the user's to type.
@@ -360,9 +364,4 @@ fn readable(dir: &Path, file: &Path, state: TargetState, readers: &[(Option<Stri
         }
     }
     Reached::of(dir, Some(file), state)
-}
-
-fn ours_and_newer(pem: &[u8], issuer: &IssuerCertificate, known: u64) -> Option<Crl> {
-    let crl = Crl::from_pem(pem).ok()?;
-    (crl.number()? > known && crl.verify(issuer).is_ok()).then_some(crl)
 }

@@ -301,7 +301,8 @@ impl Authority {
                 let known = writing.certificate(&entry.serial)?;
                 let certificate = known
                     .unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
-                if certificate.revocation.is_none() && certificate.refusal(self.now()).is_none() {
+                let ends_a_hold = |refusal: Revocation| refusal.is_hold() && !entry.revocation.is_hold();
+                if certificate.refusal(self.now()).is_none_or(ends_a_hold) {
                     learned += 1;
                     events.extend(record(writing, certificate, entry.revocation, Keep::Always)?);
                 }

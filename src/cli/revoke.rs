@@ -153,6 +153,7 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
         match target.state {
             TargetState::Published => writeln!(f, "published CRL {} to {file}", published.number)?,
             TargetState::Current => writeln!(f, "CRL {} is in {file}", published.number)?,
+            TargetState::Ahead => writeln!(f, "a CRL that was signed in advance is in {file}")?,
             TargetState::Unreadable => {
                 writeln!(f, "CRL {} is in {file}, where its server cannot read it", published.number)?;
             }

@@ -106,3 +106,54 @@ fn a_noted_head_finds_it_without_any_target() {
     site.run("log verify").succeeds();
     site.run(&format!("log verify --head {head}")).exits(1).says("entries were lost, or this is another ledger");
 }
+
+#[test]
+fn a_store_that_was_put_back_and_signed_under_the_same_number_does_not_take_the_other_list_away() {
+    let (site, one) = put_back();
+    // while that target cannot be reached, the store signs another CRL 2, and another CRL 3
+    site.sh("mv server away").succeeds();
+    site.run("revoke client2").exits(1);
+    let two = site.serial("client2");
+    for again in [false, true] {
+        if again {
+            site.run("crl refresh").exits(1);
+        }
+        site.sh("mv away server").succeeds();
+        let before = site.read("server/crl.pem");
+        site.run("crl publish").exits(1).says("the store was put back");
+        assert_eq!(site.read("server/crl.pem"), before, "the list that knows of client1 stays");
+        site.sh("mv server away").succeeds();
+    }
+    site.sh("mv away server").succeeds();
+    site.run("issue client3").succeeds().says("1 revocations were taken over");
+    assert_eq!(published(&site, "server/crl.pem").1, [one, two].into());
+    assert_eq!(site.status("client1"), "revoked");
+    site.run("log verify").succeeds();
+}
+
+#[test]
+fn a_revocation_for_good_is_taken_over_although_the_store_knows_a_suspension() {
+    let site = Site::published("--issue client1 client2");
+    site.run("suspend client1").succeeds();
+    let yesterday = site.read("pki/pki.db");
+    site.run("revoke client1 --reason keyCompromise").succeeds();
+    fs::write(site.path("pki/pki.db"), yesterday).expect("the store");
+    assert_eq!(site.status("client1"), "suspended");
+    site.run("resume client1").exits(1).says("cannot resume `client1`: its certificate is revoked since");
+    site.run("crl refresh").succeeds().says("1 revocations were taken over");
+    assert_eq!(site.status("client1"), "revoked");
+    let serial = site.serial("client1");
+    assert!(published(&site, "server/crl.pem").1.contains(&serial));
+}
+
+#[test]
+fn a_suspension_that_was_ended_is_not_taken_over_from_an_older_list() {
+    let site = Site::published("--issue client1 client2");
+    site.run("suspend client1").succeeds();
+    site.sh("mv server away").succeeds();
+    site.run("resume client1").exits(1);
+    site.sh("mv away server").succeeds();
+    site.run("crl publish").succeeds();
+    assert!(published(&site, "server/crl.pem").1.is_empty());
+    assert_eq!(site.status("client1"), "valid");
+}
