@@ -50,8 +50,8 @@ fn prometheus_reads_what_json_says() {
     // people's names only where they are wanted, and only of those who have access
     assert!(!text.contains("client2"), "{text}");
     let named = gauges(&site.run("status --format prometheus --names").exits(0).stdout);
-    let names: Vec<&String> = named.keys().filter(|sample| sample.contains("{name=")).collect();
-    assert_eq!(names.len(), 2, "{names:?}");
+    let people: Vec<&String> = named.keys().filter(|sample| sample.contains("{name=")).collect();
+    assert_eq!(people.len(), 2, "{people:?}");
 }
 
 #[test]

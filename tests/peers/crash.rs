@@ -222,8 +222,8 @@ fn stands(act: &Act) {
         failures.extend(verdict.err().map(|why| format!("{fault} at {}\n{why}\n{outcome}", call.text)));
     }
     println!("{}: {} faults at {} calls, {too_late} kills too late", act.line, points.len(), calls.len());
-    // signatures differ in length, so a database may take a page more or less than in the run that was traced
-    assert!(too_late * 20 <= calls.len(), "{too_late} of {} kills did not come", calls.len());
+    // signatures differ in length, so a database may take a page, which is six calls, more or less than in the traced run
+    assert!(too_late <= (calls.len() / 20).max(6), "{too_late} of {} kills did not come", calls.len());
     assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), points.len(), shown(&failures));
 }
 
