@@ -21,6 +21,8 @@ pub struct Forgotten {
     pub forgotten: Vec<ForgottenPeer>,
     /// Whose were dropped before.
     pub unchanged: Vec<Name>,
+    /// What people should know.
+    pub warnings: Vec<String>,
 }
 
 /// What is dropped of one peer.
@@ -71,7 +73,8 @@ impl Authority {
         if changed {
             self.commit(writing, "forget", events, false, Some(&unlocked))?;
         }
-        Ok(summary(&found, changed))
+        let warnings = if changed { self.tended(&unlocked) } else { Vec::new() };
+        Ok(Forgotten { warnings, ..summary(&found, changed) })
     }
 }
 
@@ -125,5 +128,6 @@ fn summary(found: &[Kept], changed: bool) -> Forgotten {
         changed,
         forgotten: full.iter().map(dropped).collect(),
         unchanged: empty.iter().map(|kept| kept.peer.name.clone()).collect(),
+        warnings: Vec::new(),
     }
 }

@@ -169,6 +169,13 @@ impl Authority {
         }
     }
 
+    /// The same for acts that read no settings of their own; what people should know of it.
+    pub(super) fn tended(&self, unlocked: &Unlocked) -> Vec<String> {
+        let mut warnings = Vec::new();
+        self.tend(unlocked, &self.publishing().0, &mut warnings);
+        warnings
+    }
+
     fn needs_tending(&self, unlocked: &Unlocked) -> Result<bool, AuthorityError> {
         let (view, now) = (self.view()?, self.now());
         let mut over = false;

@@ -73,6 +73,8 @@ pub struct Removed {
     pub removed_file: Option<PathBuf>,
     /// Why the clear key is still there.
     pub left_file: Option<String>,
+    /// What people should know.
+    pub warnings: Vec<String>,
 }
 
 impl Which {
@@ -138,6 +140,7 @@ impl Authority {
         writing.record(&Change::Unlocker(row))?;
         self.commit(writing, "unlocker add", vec![event], false, Some(&unlocked))?;
         added.changed = true;
+        added.warnings.extend(self.tended(&unlocked));
         Ok(added)
     }
 
@@ -166,7 +169,9 @@ impl Authority {
         }
         unlocked.by = None;
         unlocked.refuse_mismatch(&*writing, rows.iter().cloned().map(Change::Unlocker).collect())?;
-        let mut removed = Removed { changed: false, unlocker: Listed::of(&row), removed_file: None, left_file: None };
+        let unlocker = Listed::of(&row);
+        let (removed_file, left_file) = (None, None);
+        let mut removed = Removed { changed: false, unlocker, removed_file, left_file, warnings: Vec::new() };
         if dry_run {
             return Ok(removed);
         }
@@ -174,6 +179,7 @@ impl Authority {
         writing.record(&Change::UnlockerRemoved(row.number))?;
         self.commit(writing, "unlocker remove", vec![event], false, Some(&unlocked))?;
         removed.changed = true;
+        removed.warnings = self.tended(&unlocked);
         if row.kind == KEY_FILE {
             match self.remove_key_file() {
                 Ok(path) => removed.removed_file = path,

@@ -2,9 +2,10 @@
 //! Signs nothing and publishes nothing.
 
 use crate::{
-    authority::{known_peer, since, AuthorityError, Unlocked},
+    authority::{known_peer, signing, since, AuthorityError, Unlocked},
     inventory::{Certificate, Change, Event, Reason, Revocation, Status},
     name::Name,
+    pki::IssuerCertificate,
     serial::Serial,
     settings::Keep,
     store::{View, Writing},
@@ -18,6 +19,8 @@ pub enum Subject {
     Peer(Name),
     /// One certificate.
     Serial(Serial),
+    /// One certificate, also one that the store does not know, since it was put back.
+    AnySerial(Serial),
 }
 
 /// What becomes of access.
@@ -29,6 +32,16 @@ pub enum Verdict {
     Suspend,
     /// It is given back after a hold.
     Resume,
+}
+
+impl Subject {
+    /// The same, where a serial that nobody knows is no mistake.
+    pub fn also_unknown(self) -> Self {
+        match self {
+            Self::Serial(serial) => Self::AnySerial(serial),
+            other => other,
+        }
+    }
 }
 
 impl Verdict {
@@ -138,6 +151,14 @@ pub(super) fn certificates_of(
 ) -> Result<Vec<Certificate>, AuthorityError> {
     match subject {
         Subject::Serial(serial) => Ok(vec![view.certificate(serial)?.ok_or(AuthorityError::UnknownSerial(*serial))?]),
+        Subject::AnySerial(serial) => match view.certificate(serial)? {
+            Some(certificate) => Ok(vec![certificate]),
+            None => {
+                let facts = view.issuer()?;
+                let life = IssuerCertificate::parse(&facts.certificate)?.validity();
+                Ok(vec![signing::unknown(life, facts.number, *serial, now)])
+            }
+        },
         Subject::Peer(name) => {
             known_peer(view, name)?;
             let mut all = view.certificates_of(name)?;

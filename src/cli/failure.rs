@@ -232,7 +232,9 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Spelling { known, .. } => vec![format!("`vpnpki show {known}`")],
         AuthorityError::UnknownName { near: Some(near), .. } => vec![format!("did you mean `{near}`?")],
         AuthorityError::UnknownName { near: None, .. } => vec!["`vpnpki list` shows every name".to_owned()],
-        AuthorityError::UnknownSerial(_) => vec!["`vpnpki list --history` shows every serial".to_owned()],
+        AuthorityError::UnknownSerial(_) => vec![
+            "`vpnpki list --history` shows every serial; `vpnpki revoke serial:HEX --unknown` revokes one that a restored backup lost".to_owned(),
+        ],
         AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
         }

@@ -64,6 +64,10 @@ struct Answer {
 
 impl Report for Answer {
     const COMMAND: &'static str = "forget";
+
+    fn warnings(&self) -> &[String] {
+        &self.forgotten.warnings
+    }
 }
 
 impl fmt::Display for Answer {

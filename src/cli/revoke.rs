@@ -39,6 +39,9 @@ pub struct Arguments {
     /// unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation or privilegeWithdrawn
     #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = reason)]
     reason: Reason,
+    /// Also a serial that is not in the inventory: a certificate issued after the backup that was restored
+    #[arg(long)]
+    unknown: bool,
     /// Leave every server as it is
     #[arg(long)]
     no_publish: bool,
@@ -56,7 +59,11 @@ impl Arguments {
             self.confirm_servers(session, &*authority.view()?)?;
         }
         let request = Revocations {
-            subjects: self.subjects,
+            subjects: if self.unknown {
+                self.subjects.into_iter().map(Subject::also_unknown).collect()
+            } else {
+                self.subjects
+            },
             verdict: Verdict::Revoke(self.reason),
             ladder: None,
             no_publish: self.no_publish,

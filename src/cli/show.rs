@@ -72,7 +72,7 @@ impl Arguments {
                 let peer = authority.peer(&*view, name)?;
                 (Some(peer), view.certificates_of(name)?)
             }
-            Subject::Serial(serial) => {
+            Subject::Serial(serial) | Subject::AnySerial(serial) => {
                 let certificate = authority.certificate(&*view, serial)?;
                 let holder = certificate.holder.as_ref().map(|holder| view.peer(&holder.name)).transpose()?;
                 (holder.flatten(), vec![certificate])

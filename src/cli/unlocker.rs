@@ -236,6 +236,10 @@ struct RemoveReport {
 impl Report for RemoveReport {
     const COMMAND: &'static str = "unlocker remove";
 
+    fn warnings(&self) -> &[String] {
+        &self.removed.warnings
+    }
+
     fn failures(&self) -> Vec<Failure> {
         let left = self.removed.left_file.iter();
         left.map(|why| {
@@ -270,6 +274,10 @@ struct RotateReport {
 
 impl Report for RotateReport {
     const COMMAND: &'static str = "unlocker rotate";
+
+    fn warnings(&self) -> &[String] {
+        &self.rotated.warnings
+    }
 }
 
 impl fmt::Display for RotateReport {

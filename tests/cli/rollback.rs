@@ -157,3 +157,18 @@ fn a_suspension_that_was_ended_is_not_taken_over_from_an_older_list() {
     assert!(published(&site, "server/crl.pem").1.is_empty());
     assert_eq!(site.status("client1"), "valid");
 }
+
+#[test]
+fn a_certificate_that_the_store_lost_is_revoked_by_its_serial() {
+    let site = Site::published("--issue client1");
+    let yesterday = site.read("pki/pki.db");
+    site.run("issue client2").succeeds();
+    let lost = site.serial("client2");
+    fs::write(site.path("pki/pki.db"), yesterday).expect("the store");
+    site.refuses(&format!("revoke serial:{lost}"), 1, "--unknown");
+    site.refuses("revoke client2 --unknown", 1, "there is no `client2`");
+    site.run(&format!("revoke serial:{lost} --unknown")).succeeds().says("published CRL 2");
+    assert_eq!(published(&site, "server/crl.pem").1, [lost.clone()].into());
+    site.run(&format!("show serial:{lost}")).succeeds().says("holder unknown");
+    site.run("log verify").succeeds();
+}

@@ -38,6 +38,8 @@ pub struct Rotated {
     pub dropped: Vec<Listed>,
     /// How many secrets were sealed anew.
     pub secrets: u64,
+    /// What people should know.
+    pub warnings: Vec<String>,
 }
 
 impl Authority {
@@ -56,6 +58,8 @@ impl Authority {
             unlockers: plan.kept.iter().map(|(row, _)| Listed::of(row)).collect(),
             dropped: plan.dropped.iter().map(Listed::of).collect(),
             secrets: 0,
+            // with the vault that is still in force
+            warnings: if request.dry_run { Vec::new() } else { self.tended(&old) },
         };
         let vault = VaultKeys::create(*old.vault.ca_sha256(), self.actor.world.random()?);
         let issuer = old.issuer.clone();
