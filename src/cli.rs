@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-mod after;
 mod backup;
 mod crl;
 mod doctor;
 mod environment;
 mod export;
 mod failure;
+mod follow;
 mod forget;
 mod generate;
 mod init;

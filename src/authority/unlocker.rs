@@ -169,9 +169,13 @@ impl Authority {
         }
         unlocked.by = None;
         unlocked.refuse_mismatch(&*writing, rows.iter().cloned().map(Change::Unlocker).collect())?;
-        let unlocker = Listed::of(&row);
-        let (removed_file, left_file) = (None, None);
-        let mut removed = Removed { changed: false, unlocker, removed_file, left_file, warnings: Vec::new() };
+        let mut removed = Removed {
+            changed: false,
+            unlocker: Listed::of(&row),
+            removed_file: None,
+            left_file: None,
+            warnings: Vec::new(),
+        };
         if dry_run {
             return Ok(removed);
         }

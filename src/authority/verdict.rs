@@ -36,6 +36,7 @@ pub enum Verdict {
 
 impl Subject {
     /// The same, where a serial that nobody knows is no mistake.
+    #[must_use]
     pub fn also_unknown(self) -> Self {
         match self {
             Self::Serial(serial) => Self::AnySerial(serial),
@@ -151,14 +152,14 @@ pub(super) fn certificates_of(
 ) -> Result<Vec<Certificate>, AuthorityError> {
     match subject {
         Subject::Serial(serial) => Ok(vec![view.certificate(serial)?.ok_or(AuthorityError::UnknownSerial(*serial))?]),
-        Subject::AnySerial(serial) => match view.certificate(serial)? {
-            Some(certificate) => Ok(vec![certificate]),
-            None => {
-                let facts = view.issuer()?;
-                let life = IssuerCertificate::parse(&facts.certificate)?.validity();
-                Ok(vec![signing::unknown(life, facts.number, *serial, now)])
+        Subject::AnySerial(serial) => {
+            if let Some(certificate) = view.certificate(serial)? {
+                return Ok(vec![certificate]);
             }
-        },
+            let facts = view.issuer()?;
+            let life = IssuerCertificate::parse(&facts.certificate)?.validity();
+            Ok(vec![signing::unknown(life, facts.number, *serial, now)])
+        }
         Subject::Peer(name) => {
             known_peer(view, name)?;
             let mut all = view.certificates_of(name)?;

@@ -14,7 +14,7 @@ use crate::{
         verdict::{Subject, Verdict},
     },
     cli::{
-        after::{FollowOptions, Followed},
+        follow::{FollowOptions, Followed},
         report::Report,
         session::Session,
         Exit, Failure,

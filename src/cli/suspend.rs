@@ -13,7 +13,7 @@ use crate::{
         Authority,
     },
     cli::{
-        after::{FollowOptions, Followed},
+        follow::{FollowOptions, Followed},
         report::Report,
         revoke::{recorded_only, subject, whose, write_published, write_refused},
         session::Session,
