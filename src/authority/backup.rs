@@ -187,7 +187,7 @@ fn facts(header: &Header, view: &dyn View, contents: &Contents, sha256: Digest) 
 /// Whoever may change the store could have a backup sealed to nobody; the ledger says what was recorded.
 fn recorded_recipient(view: &dyn View) -> Result<String, AuthorityError> {
     let text = view.parameter(VAULT_RECIPIENT)?;
-    let text = text.ok_or_else(|| StoreError::Damaged("it does not hold the vault's public key".to_owned()))?;
+    let text = text.ok_or_else(|| AuthorityError::NoVaultKey)?;
     let mut problems = Vec::new();
     let recipient = Change::Parameter(Parameter { name: VAULT_RECIPIENT.to_owned(), text: text.clone() });
     for fact in view.unlockers()?.into_iter().map(Change::Unlocker).chain([recipient]) {

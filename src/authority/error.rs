@@ -181,6 +181,12 @@ pub enum AuthorityError {
         /// What it is.
         what: Status,
     },
+    /// A store of format 1 has not seen its vault open since.
+    #[error("the store does not hold the vault's public key, to which a backup is sealed; an earlier vpnpki wrote it")]
+    NoVaultKey,
+    /// An unlocker of a store of format 1.
+    #[error("the unlocker `{0}` was recorded by an earlier vpnpki, without its public key; nothing was done")]
+    NoPublicKey(String),
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),

@@ -11,7 +11,7 @@ use crate::{
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
         settings_text, signing, templates_in,
-        unlock::VAULT_RECIPIENT,
+        unlock::vault_recipient,
         unlocker, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
     files::{self, Nursery, Overwrite, Visibility},
@@ -306,8 +306,7 @@ impl Making<'_> {
         for unlocker in unlockers {
             writing.record(&Change::Unlocker(unlocker))?;
         }
-        let name = VAULT_RECIPIENT.to_owned();
-        writing.record(&Change::Parameter(Parameter { name, text: vault.recipient() }))?;
+        writing.record(&vault_recipient(vault))?;
         let issuer = &ca.issuer;
         writing.record(&Change::Issuer(Issuer {
             number: 1,

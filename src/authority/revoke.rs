@@ -8,6 +8,7 @@ use crate::{
         publishing::{NewerCrl, Published, Skipped},
         signing::{self, Wishes},
         trust,
+        unlock::{vault_recipient, VAULT_RECIPIENT},
         verdict::{certificates_of, record, record_overlaps, refuse_vain, Subject, Verdict},
         Authority, AuthorityError, Keyholder, Unlocked,
     },
@@ -247,6 +248,10 @@ impl Authority {
         let above = highest(&events);
         let (due, _) = sort_out(&*writing, request, now)?;
         let keep = self.keep_keys();
+        if writing.parameter(VAULT_RECIPIENT)?.is_none() {
+            // a store of format 1 has none
+            writing.record(&vault_recipient(&unlocked.vault))?;
+        }
         if let Some(weeks) = request.ladder {
             writing.record(&signing::ladder_change(weeks))?;
             events.push(Event::LadderSet { weeks });

@@ -10,7 +10,7 @@ use crate::{
         publishing, trust, Authority, AuthorityError,
     },
     files::{self, FileError},
-    inventory::{Change, Peer, SecretKind, Unlocker},
+    inventory::{Change, Parameter, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
@@ -187,6 +187,11 @@ impl Unlocked {
 fn server_share(view: &dyn View, now: Time) -> Result<ServerShare, AuthorityError> {
     let (_, crl) = publishing::newest(view, now)?;
     Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
+}
+
+/// The vault's public key as it is recorded.
+pub(super) fn vault_recipient(vault: &VaultKeys) -> Change {
+    Change::Parameter(Parameter { name: VAULT_RECIPIENT.to_owned(), text: vault.recipient() })
 }
 
 /// The parameter that holds the vault's public key, so that a backup can be sealed while the vault is closed.

@@ -239,6 +239,8 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
         }
         AuthorityError::HasAccess { name, .. } => vec![format!("`vpnpki revoke {name}` ends its access for good")],
+        AuthorityError::NoVaultKey => vec!["`vpnpki crl refresh` opens the vault and records it".to_owned()],
+        AuthorityError::NoPublicKey(label) => vec![format!("`vpnpki unlocker add` it again, then `vpnpki unlocker remove '{label}'`")],
         AuthorityError::NoLadder => vec!["set `days = 14` under `[crl]` in `vpnpki.toml`".to_owned()],
         AuthorityError::Mismatch(_) => vec![
             "`vpnpki log verify` shows all of it; put `pki.db` back from a copy that verifies; `vpnpki revoke` goes on working".to_owned(),

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::{is_passphrase, refuse_any_mismatch, Listed, Which};
 use crate::{
     authority::{
-        unlock::{Unlocked, VAULT_RECIPIENT},
+        unlock::{vault_recipient, Unlocked},
         Authority, AuthorityError, Keyholder,
     },
-    inventory::{ActId, Change, Event, Issuer, Parameter, SealedSecret, Unlocker as Row},
+    inventory::{ActId, Change, Event, Issuer, SealedSecret, Unlocker as Row},
     name::Name,
     pki::IssuerCertificate,
     secret::Secret,
@@ -99,8 +99,7 @@ fn record_unlockers(
     for row in dropped {
         writing.record(&Change::UnlockerRemoved(row.number))?;
     }
-    let name = VAULT_RECIPIENT.to_owned();
-    writing.record(&Change::Parameter(Parameter { name, text: vault.recipient() }))?;
+    writing.record(&vault_recipient(vault))?;
     let removed = |row: &Row| Event::UnlockerRemoved { number: row.number, label: row.label.clone() };
     Ok(dropped.iter().map(removed).collect())
 }
@@ -141,7 +140,7 @@ fn plan(rows: &[Row], old: &Unlocked, request: &Rotation, keyholder: &dyn Keyhol
 }
 
 fn recorded(row: &Row) -> Result<Unlocker, AuthorityError> {
-    let text = row.recipient.as_deref().unwrap_or_default();
+    let text = row.recipient.as_deref().ok_or_else(|| AuthorityError::NoPublicKey(row.label.clone()))?;
     let key = Recipient::parse(text).map_err(|_| StoreError::Damaged(format!("unlocker {} has no key", row.number)))?;
     Ok(if row.kind == super::KEY_FILE { Unlocker::KeyFile(key) } else { Unlocker::Recipient(key) })
 }
