@@ -141,6 +141,10 @@ fn with_a_ladder_one_unlock_carries_servers_through_a_year() {
     assert_eq!(said(&site, after, &["client1"]).0.len(), 1, "nothing was signed for that day");
     published_at(&site, after).succeeds();
     assert!(verified_at(&site, after).stderr.contains("CRL has expired"));
+    // a clock that is right again puts no older one in its place
+    let last = std::fs::read(site.path("served/crl.pem")).expect("a CRL");
+    site.run("crl publish").succeeds().says("a CRL that was signed in advance is in");
+    assert_eq!(std::fs::read(site.path("served/crl.pem")).expect("a CRL"), last);
 }
 
 fn published_at(site: &Site, time: Time) -> Outcome {

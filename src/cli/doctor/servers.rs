@@ -101,7 +101,7 @@ impl Desk<'_> {
     /// What clients of this target's server meet. A target that was reached reads the CRLs of the store as they become
     /// due; any other goes on with the one that it has.
     fn gate(&self, target: &Reached, shown: Option<&Showing>) -> Result<Gate, Failure> {
-        let crls = if target.state == TargetState::Current {
+        let crls = if matches!(target.state, TargetState::Current | TargetState::Ahead) {
             self.row.clone()
         } else {
             let there = self.look.authority.crl_there(self.look.view, target)?;

@@ -74,8 +74,9 @@ fn escaped(text: &str) -> String {
 }
 
 /// Every state, so that a gauge that falls to 0 says so instead of going away.
-const STATES: [(TargetState, &str); 5] = [
+const STATES: [(TargetState, &str); 6] = [
     (TargetState::Current, "current"),
+    (TargetState::Ahead, "ahead"),
     (TargetState::Behind, "behind"),
     (TargetState::Newer, "newer"),
     (TargetState::Unreadable, "unreadable"),
