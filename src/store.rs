@@ -77,6 +77,8 @@ pub trait View {
     /// Every certificate of an issuer that was renewed and for which no revocation for good is recorded, by the end of its
     /// overlap.
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
+    /// Whether an overlap of an issuer's certificates is over at `now` and not recorded as such.
+    fn overlap_is_over(&self, issuer: u32, now: Time) -> Result<bool, StoreError>;
     /// The newest CRL that is due at `now`.
     fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError>;
     /// The number, dates and count of the newest CRL that is due at `now`, without its bytes.

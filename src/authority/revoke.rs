@@ -179,10 +179,6 @@ impl Authority {
 
     fn needs_tending(&self, unlocked: &Unlocked) -> Result<bool, AuthorityError> {
         let (view, now) = (self.view()?, self.now());
-        let mut over = false;
-        view.superseded(unlocked.number, &mut |certificate| {
-            over |= certificate.refusal(now).is_some_and(|refusal| !refusal.is_hold());
-        })?;
         let crls = view.crls(unlocked.number)?;
         let stale = crls.last().is_some_and(|last| {
             let signed = crls.first().map_or(last.due, |first| first.due);
@@ -191,7 +187,7 @@ impl Authority {
                 unlocked.issuer().is_ok_and(|ca| last.validity.not_after() < ca.validity().not_after());
             half && ends_before_ca
         });
-        Ok(over || stale)
+        Ok(stale || view.overlap_is_over(unlocked.number, now)?)
     }
 
     /// Whether a new CRL is due although nobody new is revoked.

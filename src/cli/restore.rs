@@ -123,7 +123,12 @@ impl fmt::Display for Answer {
         if self.dry_run {
             return Ok(());
         }
-        writeln!(f, "whoever else was issued a certificate after {} has access and is not on record", backup.made)?;
+        writeln!(
+            f,
+            "whoever else was issued a certificate after {} has access and is not on record; `vpnpki revoke serial:HEX \
+             --unknown` ends it",
+            backup.made
+        )?;
         write_published(f, published)
     }
 }

@@ -197,6 +197,12 @@ impl View for Session<'_> {
         })
     }
 
+    fn overlap_is_over(&self, issuer: u32, now: Time) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM certificate
+                   WHERE issuer = ?1 AND overlap_ends <= ?2 AND (revoked IS NULL OR reason = 6) LIMIT 1";
+        Ok(self.one(sql, params![issuer, now.unix()], |_| Ok(()))?.is_some())
+    }
+
     fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError> {
         self.crl_facts(issuer, now)?.map(|facts| self.with_der(issuer, facts)).transpose()
     }
