@@ -17,7 +17,7 @@ use crate::{
     },
     files,
     inventory::SignedCrl,
-    pki::{self, Crl, IssuerCertificate},
+    pki::{Crl, IssuerCertificate},
     publish::{self, PublishError, ServerDirectory, Unreadable},
     serial::Serial,
     settings::Publishing,
@@ -162,7 +162,8 @@ impl Authority {
             desk.check()?;
         }
         let targets = found.into_iter().map(|found| desk.put(found)).collect();
-        Ok(Published { number: desk.crl.number, targets, faulty: publishing.faulty, ..Published::default() })
+        let number = desk.known.current()?.crl.number;
+        Ok(Published { number, targets, faulty: publishing.faulty, ..Published::default() })
     }
 
     /// How every target stands, without changing one.
@@ -204,15 +205,17 @@ impl Authority {
         view: &dyn View,
         publishing: &Publishing,
     ) -> Result<(Vec<NewerCrl>, Vec<String>), AuthorityError> {
-        let facts = view.issuer()?;
-        let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let known = Known::of(view, &issuer, facts.number, self.now())?;
         let (mut found, mut unread) = (Vec::new(), Vec::new());
-        for dir in self.target_dirs(view, publishing)? {
+        let dirs = self.target_dirs(view, publishing)?;
+        if dirs.is_empty() {
+            return Ok((found, unread));
+        }
+        let known = Known::of(view, self.now())?;
+        for dir in dirs {
             let mut missed = |error: PublishError| {
                 unread.push(format!("the CRL in `{}` could not be read ({error})", files::shown(&dir)));
             };
-            let server = match publish::inspect(&dir, issuer.der()) {
+            let server = match publish::inspect(&dir, known.issuer.der()) {
                 Ok(server) => server,
                 Err(error @ PublishError::File(_)) => {
                     missed(error);
@@ -244,8 +247,8 @@ impl Authority {
         Ok(dirs)
     }
 
-    /// Whether there is nowhere to publish to, which `issue` need not go on about: it would read every peer for the
-    /// name of a server.
+    /// Whether there is nowhere to publish to. `issue`, which signs no CRL, then leaves it at that: nor need a program be run
+    /// that carries the same one again.
     pub(super) fn has_no_target(&self, publishing: &Publishing) -> bool {
         let dirs = self.view().and_then(|view| self.target_dirs(&*view, publishing));
         dirs.is_ok_and(|dirs| dirs.is_empty())
@@ -268,12 +271,7 @@ pub(super) fn newest(view: &dyn View, now: Time) -> Result<(IssuerCertificate, S
 
 /// What is held against each target.
 struct Desk<'a> {
-    issuer: IssuerCertificate,
-    /// The newest that is due.
-    crl: SignedCrl,
-    pem: String,
-    view: &'a dyn View,
-    now: Time,
+    known: Known<'a>,
     publishing: &'a Publishing,
 }
 
@@ -285,20 +283,19 @@ struct Found {
 
 impl<'a> Desk<'a> {
     fn of(view: &'a dyn View, publishing: &'a Publishing, now: Time) -> Result<Self, AuthorityError> {
-        let facts = view.issuer()?;
-        let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let crl = view.crl(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
-        Ok(Self { issuer, pem: pki::crl_pem(&crl.der), crl, view, now, publishing })
+        let known = Known::of(view, now)?;
+        known.current()?;
+        Ok(Self { known, publishing })
     }
 
     /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
     fn check(&self) -> Result<(), AuthorityError> {
-        Ok(Crl::from_der(&self.crl.der)?.verify(&self.issuer)?)
+        Ok(Crl::from_der(&self.known.current()?.crl.der)?.verify(&self.known.issuer)?)
     }
 
     /// How every file that servers read in this directory stands.
     fn look(&self, dir: &Path) -> Vec<Found> {
-        let server = match publish::inspect(dir, self.issuer.der()) {
+        let server = match publish::inspect(dir, self.known.issuer.der()) {
             Ok(server) => server,
             Err(error) => {
                 return vec![Found { reached: Reached::failed(dir, None, error.to_string()), readers: Vec::new() }]
@@ -325,21 +322,18 @@ impl<'a> Desk<'a> {
     }
 
     fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
-        match publish::current(file) {
-            Ok(Some(there)) if there == self.pem.as_bytes() => readable(dir, file, TargetState::Current, readers),
-            Ok(Some(there)) => match self.judge(&there) {
-                Ok(Standing::Newer(newer)) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
-                Ok(Standing::Ahead) => readable(dir, file, TargetState::Ahead, readers),
-                Ok(Standing::Behind) => Reached::of(dir, Some(file), TargetState::Behind),
-                Err(error) => Reached::failed(dir, Some(file), error.to_string()),
-            },
-            Ok(None) => Reached::of(dir, Some(file), TargetState::Behind),
+        let there = match publish::current(file) {
+            Ok(Some(there)) => there,
+            Ok(None) => return Reached::of(dir, Some(file), TargetState::Behind),
+            Err(error) => return Reached::failed(dir, Some(file), error.to_string()),
+        };
+        match self.known.judge(&there) {
+            Ok(Standing::Current) => readable(dir, file, TargetState::Current, readers),
+            Ok(Standing::Ahead) => readable(dir, file, TargetState::Ahead, readers),
+            Ok(Standing::Newer(newer)) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
+            Ok(Standing::Behind) => Reached::of(dir, Some(file), TargetState::Behind),
             Err(error) => Reached::failed(dir, Some(file), error.to_string()),
         }
-    }
-
-    fn judge(&self, there: &[u8]) -> Result<Standing, AuthorityError> {
-        Known::of(self.view, &self.issuer, self.crl.issuer, self.now)?.judge(there)
     }
 
     /// Publishing always writes, also where the server's user cannot read: the mend is the user's to type.
@@ -348,7 +342,11 @@ impl<'a> Desk<'a> {
         let (Some(file), TargetState::Behind | TargetState::Current) = (&reached.file, reached.state) else {
             return reached;
         };
-        match publish::put(file, self.pem.as_bytes()) {
+        let current = match self.known.current() {
+            Ok(current) => current,
+            Err(error) => return Reached::failed(&reached.dir, Some(file), error.to_string()),
+        };
+        match publish::put(file, current.pem.as_bytes()) {
             Ok(publish::Reached::Written) => readable(&reached.dir, file, TargetState::Published, &readers),
             Ok(publish::Reached::Already) => readable(&reached.dir, file, TargetState::Current, &readers),
             Err(error) => Reached::failed(&reached.dir, Some(file), error.to_string()),

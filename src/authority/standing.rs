@@ -1,5 +1,5 @@
 //! Whether a CRL that lies in a target is older than the store's, or knows more than it: then the store was put back.
-//! Decides nothing about what follows from that.
+//! Decides nothing about what follows from that, and depends on no CRL of the store being there or whole.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,10 @@ use crate::{
     time::Time,
 };
 
-/// What another CRL than the newest is, as it lies in a target.
+/// What a CRL is that lies in a target.
 pub(super) enum Standing {
+    /// The newest, byte for byte.
+    Current,
     /// It knows of a revocation, or has a number, that the store does not: the store was put back.
     Newer(Crl),
     /// It was signed in advance, and put there by a clock that was ahead: a CRL never goes back.
@@ -25,33 +27,46 @@ pub(super) enum Standing {
 /// What the store knows, to hold against it what lies in a target.
 pub(super) struct Known<'a> {
     view: &'a dyn View,
-    issuer: &'a IssuerCertificate,
-    number: u32,
     now: Time,
+    /// Who signs.
+    pub issuer: IssuerCertificate,
+    number: u32,
+    /// The newest that is due; none where somebody took it out of the store.
+    current: Option<Current>,
     /// All that were signed, in advance too.
     crls: Vec<CrlFacts>,
 }
 
+/// The newest CRL that is due, as it is and as it is published.
+pub(super) struct Current {
+    pub crl: SignedCrl,
+    pub pem: String,
+}
+
 impl<'a> Known<'a> {
-    pub(super) fn of(
-        view: &'a dyn View,
-        issuer: &'a IssuerCertificate,
-        number: u32,
-        now: Time,
-    ) -> Result<Self, AuthorityError> {
-        Ok(Self { view, issuer, number, now, crls: view.crls(number)? })
+    pub(super) fn of(view: &'a dyn View, now: Time) -> Result<Self, AuthorityError> {
+        let facts = view.issuer()?;
+        let issuer = IssuerCertificate::parse(&facts.certificate)?;
+        let current = view.crl(facts.number, now)?.map(|crl| Current { pem: pki::crl_pem(&crl.der), crl });
+        Ok(Self { view, now, issuer, number: facts.number, current, crls: view.crls(facts.number)? })
+    }
+
+    /// The newest CRL that is due.
+    pub(super) fn current(&self) -> Result<&Current, AuthorityError> {
+        self.current.as_ref().ok_or(AuthorityError::NoCrl)
     }
 
     /// A number alone does not tell: a store that was put back may have signed others under the same ones.
     pub(super) fn judge(&self, pem: &[u8]) -> Result<Standing, AuthorityError> {
+        if self.current.as_ref().is_some_and(|current| current.pem.as_bytes() == pem) {
+            return Ok(Standing::Current);
+        }
         let there = match Crl::from_pem(pem) {
-            Ok(there) if there.number().is_some() && there.verify(self.issuer).is_ok() => there,
+            Ok(there) if there.number().is_some() && there.verify(&self.issuer).is_ok() => there,
             _ => return Ok(Standing::Behind),
         };
-        let current = self.view.crl(self.number, self.now)?.ok_or(AuthorityError::NoCrl)?;
-        if there.number() <= Some(current.number) {
-            let known = pki::crl_pem(&current.der).as_bytes() == pem || !self.forgot(&there, &current)?;
-            return Ok(if known { Standing::Behind } else { Standing::Newer(there) });
+        if there.number() <= self.current.as_ref().map(|current| current.crl.number) {
+            return Ok(if self.forgot(&there)? { Standing::Newer(there) } else { Standing::Behind });
         }
         let Some(rung) = self.crls.iter().find(|crl| Some(crl.number) == there.number()) else {
             return Ok(Standing::Newer(there));
@@ -61,9 +76,10 @@ impl<'a> Known<'a> {
     }
 
     /// Whether it lists someone as revoked for good of whom the store does not know that. A hold may have been ended since.
-    fn forgot(&self, there: &Crl, current: &SignedCrl) -> Result<bool, AuthorityError> {
-        let ours = Crl::from_der(&current.der)?;
-        let listed: BTreeSet<Serial> = ours.entries().iter().map(|entry| entry.serial).collect();
+    fn forgot(&self, there: &Crl) -> Result<bool, AuthorityError> {
+        // where ours cannot be read, each entry is looked up
+        let ours = self.current.as_ref().and_then(|current| Crl::from_der(&current.crl.der).ok());
+        let listed: BTreeSet<Serial> = ours.iter().flat_map(|crl| crl.entries()).map(|entry| entry.serial).collect();
         let missing = |entry: &&RevokedEntry| !entry.revocation.is_hold() && !listed.contains(&entry.serial);
         for entry in there.entries().iter().filter(missing) {
             let certificate = self.view.certificate(&entry.serial)?;

@@ -303,6 +303,24 @@ fn a_leaf_in_the_place_of_the_ca_is_found_and_a_revocation_is_recorded() {
 }
 
 #[test]
+fn a_list_that_was_taken_out_of_the_store_or_damaged_is_found_and_signed_anew() {
+    for sql in ["DELETE FROM crl", "DELETE FROM crl_chunk", "UPDATE crl_chunk SET der = x'3000'"] {
+        let site = site();
+        let one = site.serial("client1");
+        Database::of(&site).change(sql, []);
+        found(&site, "`crl/1` is");
+        revocation_works(&site, &one);
+    }
+    // where no target tells the number, those of before are given again
+    let site = Site::new();
+    site.run("crl refresh --no-publish").succeeds();
+    Database::of(&site).change("DELETE FROM crl", []);
+    for number in 1..4 {
+        site.run("crl refresh --no-publish").exits(0).says(&format!("signed CRL {number} "));
+    }
+}
+
+#[test]
 fn what_is_changed_beyond_reading_is_an_error_and_no_panic() {
     for (sql, line) in [
         ("UPDATE peer SET name = '../../etc/passwd' WHERE name = 'client2'", "list"),

@@ -115,6 +115,8 @@ impl Session<'_> {
         let (from, to) = (crl.validity.not_before().unix(), crl.validity.not_after().unix());
         let (number, entries) = (signed(crl.number)?, signed(crl.entries)?);
         self.execute(sql, params![crl.issuer, number, rung, crl.due.unix(), from, to, entries, entry])?;
+        // of a row that was taken out from outside its pieces may be left
+        self.execute("DELETE FROM crl_chunk WHERE issuer = ?1 AND number = ?2", params![crl.issuer, number])?;
         for (part, chunk) in crl.der.chunks(CHUNK).enumerate() {
             let sql = "INSERT INTO crl_chunk (issuer, number, part, der) VALUES (?1, ?2, ?3, ?4)";
             self.execute(sql, params![crl.issuer, number, signed(part as u64)?, chunk])?;
