@@ -9,7 +9,7 @@ use crate::{
     authority::{issue, Authority, AuthorityError},
     bundle::{self, ClientMaterial, Format, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, Staged, StagedDirectory, Visibility},
-    inventory::{Digest, Role},
+    inventory::{Digest, Peer, Role},
     name::Name,
     secret::Secret,
     settings::Settings,
@@ -129,7 +129,40 @@ impl Shared {
     }
 }
 
+impl Outputs {
+    /// One path, and standard output, take one bundle.
+    pub fn check_for(&self, bundles: usize) -> Result<(), AuthorityError> {
+        match self.destination {
+            Destination::Stdout | Destination::Path(_) if bundles != 1 => Err(AuthorityError::Usage(
+                "one path takes one bundle; name a directory that exists, or one peer".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Workshop {
+    /// Whether something lies at the place of a bundle already, found before anything is made. A directory that exists
+    /// is filled: its files are looked at one by one when they are staged.
+    pub fn refuse_existing(&self, peer: &Peer, outputs: &Outputs) -> Result<(), FileError> {
+        let format = outputs.format.unwrap_or(usual_format(peer.role));
+        let path = match &outputs.destination {
+            _ if format == Format::Dir => return Ok(()),
+            Destination::Stdout | Destination::Nowhere => return Ok(()),
+            Destination::Path(path) => path.clone(),
+            Destination::Into(dir) => dir.join(file_name(&self.stem(peer), format)),
+        };
+        refuse_existing(&path, outputs.overwrite)
+    }
+
+    /// How the name of a peer's bundle begins.
+    fn stem(&self, peer: &Peer) -> String {
+        match peer.role {
+            Role::Client => bundle::file_stem(&self.settings, &peer.name),
+            Role::Server => peer.name.to_string(),
+        }
+    }
+
     /// The digest of what settings and templates put into a bundle that is made now; none when it goes nowhere. A bundle
     /// with another digest on record is older than the settings.
     pub fn bundle_digest(&self, role: Role, outputs: &Outputs, has_dh: bool) -> Result<Option<Digest>, AuthorityError> {
@@ -137,6 +170,11 @@ impl Workshop {
             Destination::Nowhere => Ok(None),
             _ => self.digest(role, has_dh).map(Some),
         }
+    }
+
+    /// The digests of both roles' bundles.
+    pub fn bundles(&self, has_dh: bool) -> Result<CurrentBundles, AuthorityError> {
+        Ok(CurrentBundles { client: self.digest(Role::Client, has_dh)?, server: self.digest(Role::Server, has_dh)? })
     }
 
     fn digest(&self, role: Role, has_dh: bool) -> Result<Digest, AuthorityError> {
@@ -244,11 +282,7 @@ impl Authority {
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View) -> Result<CurrentBundles, AuthorityError> {
         let workshop = self.workshop()?;
-        let has_dh = view.parameter(issue::DH)?.is_some();
-        Ok(CurrentBundles {
-            client: workshop.digest(Role::Client, has_dh)?,
-            server: workshop.digest(Role::Server, has_dh)?,
-        })
+        workshop.bundles(view.parameter(issue::DH)?.is_some())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, Shared, Workshop},
+        deliver::{self, CurrentBundles, Delivery, Destination, Outputs},
         known_peer, since, target, Authority, AuthorityError, Keyholder, Unlocked,
     },
     files::Overwrite,
@@ -66,7 +66,7 @@ impl Authority {
         let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
         check_single(&peers, request)?;
         for peer in &peers {
-            deliver::refuse_existing(&place(peer, request, &workshop), existing(peer, request))?;
+            workshop.refuse_existing(peer, &request.outputs)?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
@@ -88,8 +88,11 @@ impl Authority {
             progress(done * BATCH + batch.len(), total);
         }
         drop(view);
-        if outcome.changed {
-            self.note_bundles(&peers, &shared, request, &workshop, &unlocked, &mut outcome.warnings);
+        if outcome.changed && request.outputs.destination != Destination::Nowhere {
+            let noted = workshop.bundles(shared.has_dh()).and_then(|now| self.note_bundles(&peers, &now, &unlocked));
+            outcome.warnings.extend(noted.err().map(|error| {
+                format!("the bundles are made, but not recorded as made with the settings of now: {error}")
+            }));
         }
         let publishing = Publishing::of(&workshop.settings);
         if !request.dry_run {
@@ -103,39 +106,22 @@ impl Authority {
     }
 
     /// Which settings the newest bundles were made with is recorded where it changed, so that `doctor` can tell whose are
-    /// older. Failing that is no failure of the export.
-    fn note_bundles(
-        &self,
-        peers: &[Peer],
-        shared: &Shared,
-        request: &ExportRequest,
-        workshop: &Workshop,
-        unlocked: &Unlocked,
-        warnings: &mut Vec<String>,
-    ) {
-        let noted = || -> Result<(), AuthorityError> {
-            let digest = |peer: &Peer| workshop.bundle_digest(peer.role, &request.outputs, shared.has_dh());
-            let mut stale = Vec::new();
-            for peer in peers {
-                stale.extend(digest(peer)?.filter(|now| peer.bundle != Some(*now)).map(|now| (peer, now)));
-            }
-            if stale.is_empty() {
-                return Ok(());
-            }
-            let mut writing = self.begin()?;
-            let many = stale.len() as u64;
-            for (peer, digest) in stale {
-                // as it is now: it may have been renewed since it was read
-                if let Some(peer) = writing.peer(&peer.name)? {
-                    writing.record(&Change::Peer(Peer { bundle: Some(digest), ..peer }))?;
-                }
-            }
-            self.commit(writing, "export", vec![Event::Exported { many }], false, Some(unlocked))?;
-            Ok(())
-        };
-        if let Err(error) = noted() {
-            warnings.push(format!("the bundles are made, but not recorded as made with the settings of now: {error}"));
+    /// older.
+    fn note_bundles(&self, peers: &[Peer], now: &CurrentBundles, unlocked: &Unlocked) -> Result<(), AuthorityError> {
+        let stale: Vec<&Peer> = peers.iter().filter(|peer| peer.bundle != Some(now.of(peer.role))).collect();
+        if stale.is_empty() {
+            return Ok(());
         }
+        let mut writing = self.begin()?;
+        for peer in &stale {
+            // as it is now: it may have been renewed since it was read
+            if let Some(peer) = writing.peer(&peer.name)? {
+                writing.record(&Change::Peer(Peer { bundle: Some(now.of(peer.role)), ..peer }))?;
+            }
+        }
+        let many = stale.len() as u64;
+        self.commit(writing, "export", vec![Event::Exported { many }], false, Some(unlocked))?;
+        Ok(())
     }
 
     /// `held` says whether whoever is suspended gets a bundle that works once they are resumed.
@@ -177,11 +163,7 @@ fn no_access(certificate: &Certificate, now: Time) -> Option<String> {
 }
 
 fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), AuthorityError> {
-    let single = matches!(request.outputs.destination, Destination::Stdout | Destination::Path(_));
-    if single && peers.len() != 1 {
-        let what = "one path takes one bundle; name a directory that exists, or one peer".to_owned();
-        return Err(AuthorityError::Usage(what));
-    }
+    request.outputs.check_for(peers.len())?;
     if request.publish && (peers.len() != 1 || peers[0].role != Role::Server) {
         return Err(AuthorityError::Usage("`--publish` is for one server".to_owned()));
     }
@@ -189,35 +171,6 @@ fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), Authority
         target::check_directory(&request.outputs)?;
     }
     Ok(())
-}
-
-/// Where a peer's bundle will lie.
-fn place(peer: &Peer, request: &ExportRequest, workshop: &Workshop) -> PathBuf {
-    let format = request.outputs.format.unwrap_or(deliver::usual_format(peer.role));
-    let stem = match peer.role {
-        Role::Client => crate::bundle::file_stem(&workshop.settings, &peer.name),
-        Role::Server => peer.name.as_str().to_owned(),
-    };
-    match &request.outputs.destination {
-        Destination::Into(dir) => dir.join(deliver::file_name(&stem, format)),
-        Destination::Path(path) => path.clone(),
-        Destination::Stdout | Destination::Nowhere => PathBuf::new(),
-    }
-}
-
-/// A directory that exists is filled, its files are checked one by one when they are staged.
-fn existing(peer: &Peer, request: &ExportRequest) -> Overwrite {
-    use crate::bundle::Format;
-    let directory = match request.outputs.format {
-        Some(format) => format == Format::Dir,
-        None => peer.role == Role::Server,
-    };
-    let nowhere = matches!(request.outputs.destination, Destination::Stdout | Destination::Nowhere);
-    if directory || nowhere {
-        Overwrite::Replace
-    } else {
-        request.outputs.overwrite
-    }
 }
 
 /// How many bundles are staged at once: each holds a descriptor until it is in place.

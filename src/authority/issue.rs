@@ -146,10 +146,10 @@ impl Authority {
         }
         let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
         let shared = unlocked.shared(&*writing, request.role == Role::Server, now)?;
+        let bundle = workshop.bundle_digest(request.role, &request.outputs, shared.has_dh())?;
         let mut staged: Vec<StagedBundle> = Vec::new();
         for (admitted, key) in wanted.into_iter().zip(keys) {
             let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
-            let bundle = workshop.bundle_digest(request.role, &request.outputs, shared.has_dh())?;
             let plan = Plan { contact: request.note.clone(), bundle, ..plan };
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
@@ -166,7 +166,9 @@ impl Authority {
         outcome.changed = !outcome.issued.is_empty();
         outcome.delivery.extend(deliver::release(staged));
         self.tend(unlocked, &publishing, &mut outcome.warnings);
-        self.publish_quietly(&publishing, &mut outcome.warnings);
+        if !self.has_no_target(&publishing) {
+            self.publish_quietly(&publishing, &mut outcome.warnings);
+        }
         Ok(())
     }
 
@@ -184,7 +186,7 @@ impl Authority {
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
     pub(super) fn publish_quietly(&self, publishing: &Publishing, warnings: &mut Vec<String>) {
-        if publishing.mode == PublishMode::Manual || self.has_no_target(publishing) {
+        if publishing.mode == PublishMode::Manual {
             return;
         }
         match self.publish(publishing) {

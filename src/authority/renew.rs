@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, StagedBundle, Workshop},
+        deliver::{self, CurrentBundles, Delivery, Destination, Outputs, Shared, StagedBundle, Workshop},
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
         publishing::Published,
@@ -17,11 +17,11 @@ use crate::{
         Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
-    inventory::{due::Thresholds, Certificate, Change, Event, Peer, Role, Status},
+    inventory::{due::Thresholds, Certificate, Change, Digest, Event, Peer, Role, Status},
     name::Name,
-    pki::{self, Algorithm, LeafProfile, PrivateKey},
+    pki::{self, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
     serial::Serial,
-    settings::{Publishing, Settings},
+    settings::Publishing,
     store::{View, Writing},
     time::{Time, DAY},
 };
@@ -114,9 +114,11 @@ impl Authority {
             if candidates.is_empty() {
                 return Ok(outcome);
             }
-            check_single(&candidates, &request.outputs)?;
-            for candidate in &candidates {
-                Self::refuse_existing(&*view, &candidate.peer, request, &workshop)?;
+            request.outputs.check_for(candidates.len())?;
+            for Candidate { peer, .. } in &candidates {
+                if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
+                    workshop.refuse_existing(peer, &request.outputs)?;
+                }
             }
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
@@ -145,11 +147,16 @@ impl Authority {
         let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
         events.extend(record_overlaps(&mut *writing, unlocked, now, workshop.settings.keep)?);
         let above = highest(&events);
+        let servers = candidates.iter().any(|candidate| candidate.peer.role == Role::Server);
+        let shared = unlocked.shared(&*writing, servers, now)?;
+        let bundles = workshop.bundles(shared.has_dh())?;
+        let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
+        let desk = Desk { authority: self, request, workshop, unlocked, issuer, issuer_key, shared, bundles, now };
         let mut staged = Vec::new();
         for (candidate, key) in candidates.into_iter().zip(keys) {
-            let desk = Desk { authority: self, request, workshop, unlocked, now };
             staged.extend(desk.renew(&mut *writing, candidate, &key, &mut events, outcome)?);
         }
+        drop(desk);
         let wishes = Wishes { days: publishing.crl_days, above };
         let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes, &events)?;
         outcome.crl = Some(CrlSummary::of(&crl));
@@ -169,33 +176,18 @@ impl Authority {
         }
         Ok(())
     }
-
-    fn refuse_existing(
-        view: &dyn View,
-        peer: &Peer,
-        request: &RenewRequest,
-        workshop: &Workshop,
-    ) -> Result<(), AuthorityError> {
-        let Destination::Into(dir) = &request.outputs.destination else { return Ok(()) };
-        if peer.role == Role::Server && !server_dirs(view, &peer.name)?.is_empty() {
-            return Ok(());
-        }
-        let format = request.outputs.format.unwrap_or(deliver::usual_format(peer.role));
-        if format == crate::bundle::Format::Dir {
-            // an existing directory may be filled; its files are looked at one by one
-            return Ok(());
-        }
-        let stem = crate::bundle::file_stem(&workshop.settings, &peer.name);
-        Ok(deliver::refuse_existing(&dir.join(deliver::file_name(&stem, format)), request.outputs.overwrite)?)
-    }
 }
 
-/// All that one renewal needs.
+/// All that every renewal of a call needs.
 struct Desk<'a> {
     authority: &'a Authority,
     request: &'a RenewRequest,
     workshop: &'a Workshop,
     unlocked: &'a Unlocked,
+    issuer: &'a IssuerCertificate,
+    issuer_key: PrivateKey,
+    shared: Shared,
+    bundles: CurrentBundles,
     now: Time,
 }
 
@@ -208,18 +200,15 @@ impl Desk<'_> {
         events: &mut Vec<Event>,
         outcome: &mut Renewed,
     ) -> Result<Vec<StagedBundle>, AuthorityError> {
-        let Self { unlocked, workshop, .. } = *self;
+        let Self { unlocked, workshop, request, .. } = *self;
         let Candidate { peer, accepted } = candidate;
-        let shared = unlocked.shared(&*writing, peer.role == Role::Server, self.now)?;
-        let bundle = workshop.bundle_digest(peer.role, &self.request.outputs, shared.has_dh())?;
-        let (plan, note) = self.plan(&peer, key, unlocked.issuer()?.validity())?;
-        let plan = plan.with_bundle(bundle);
+        let dirs = own_dirs(&*writing, &peer, &request.outputs)?;
+        let (plan, note) = self.plan(&peer, key)?;
+        let plan = plan.with_bundle(self.bundle(&peer, &dirs));
         outcome.warnings.extend(note);
-        let issuer_key = unlocked.issuer_key(&*writing)?;
-        let der = pki::sign_leaf(&plan.profile, key.spki(), unlocked.issuer()?, &issuer_key)?;
-        drop(issuer_key);
+        let der = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
         events.push(issue::record(writing, unlocked, &plan, key, &der, workshop.settings.keep)?);
-        let ends = overlap_end(self.now, self.request.overlap);
+        let ends = overlap_end(self.now, request.overlap);
         let mut replaced = Vec::new();
         for certificate in accepted {
             let serial = certificate.serial;
@@ -229,12 +218,8 @@ impl Desk<'_> {
         }
         outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
         let own = plan.own(key, &der);
-        let dirs = match (peer.role, &self.request.outputs.destination) {
-            (Role::Server, Destination::Into(_)) => server_dirs(&*writing, &peer.name)?,
-            _ => Vec::new(),
-        };
         if dirs.is_empty() {
-            return Ok(workshop.stage(&shared, own, &self.request.outputs)?.into_iter().collect());
+            return Ok(workshop.stage(&self.shared, own, &request.outputs)?.into_iter().collect());
         }
         let mut staged = Vec::new();
         for dir in dirs {
@@ -243,13 +228,18 @@ impl Desk<'_> {
         Ok(staged)
     }
 
-    fn plan(
-        &self,
-        peer: &Peer,
-        key: &PrivateKey,
-        ca: crate::validity::Validity,
-    ) -> Result<(Plan, Option<String>), AuthorityError> {
-        let settings: &Settings = &self.workshop.settings;
+    /// What the peer's bundle is made of now. Where only certificate and key are replaced, the rest is what it was.
+    fn bundle(&self, peer: &Peer, dirs: &[PathBuf]) -> Option<Digest> {
+        match &self.request.outputs.destination {
+            _ if !dirs.is_empty() => peer.bundle,
+            Destination::Nowhere => None,
+            _ => Some(self.bundles.of(peer.role)),
+        }
+    }
+
+    fn plan(&self, peer: &Peer, key: &PrivateKey) -> Result<(Plan, Option<String>), AuthorityError> {
+        let settings = &self.workshop.settings;
+        let ca = self.issuer.validity();
         let (validity, note) = leaf_validity(peer.role, self.request.days, settings, ca, self.now)?;
         let addresses = match peer.role {
             Role::Client => Vec::new(),
@@ -261,9 +251,13 @@ impl Desk<'_> {
     }
 }
 
-/// Where a server runs from: its targets that hold its certificate and key under their usual names.
-fn server_dirs(view: &dyn View, server: &Name) -> Result<Vec<PathBuf>, AuthorityError> {
-    let targets = view.targets()?.into_iter().filter(|target| target.server == server.as_str());
+/// Where a server runs from: its targets that hold its certificate and key under their usual names. None when the bundle
+/// was asked for elsewhere.
+fn own_dirs(view: &dyn View, peer: &Peer, outputs: &Outputs) -> Result<Vec<PathBuf>, AuthorityError> {
+    if peer.role == Role::Client || !matches!(outputs.destination, Destination::Into(_)) {
+        return Ok(Vec::new());
+    }
+    let targets = view.targets()?.into_iter().filter(|target| target.server == peer.name.as_str());
     let holds = |dir: &PathBuf| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false));
     Ok(targets.map(|target| PathBuf::from(target.dir)).filter(holds).collect())
 }
@@ -335,15 +329,6 @@ fn due_peers(
         ControlFlow::Continue(())
     })?;
     Ok(peers)
-}
-
-fn check_single(candidates: &[Candidate], outputs: &Outputs) -> Result<(), AuthorityError> {
-    let single = matches!(outputs.destination, Destination::Stdout | Destination::Path(_));
-    if single && candidates.len() != 1 {
-        let what = "one path takes one bundle; name a directory that exists, or one peer".to_owned();
-        return Err(AuthorityError::Usage(what));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl<'a> Known<'a> {
     fn forgot(&self, there: &Crl) -> Result<bool, AuthorityError> {
         // where ours cannot be read, each entry is looked up
         let ours = self.current.as_ref().and_then(|current| Crl::from_der(&current.crl.der).ok());
-        let listed: BTreeSet<Serial> = ours.iter().flat_map(|crl| crl.entries()).map(|entry| entry.serial).collect();
+        let listed: BTreeSet<Serial> = ours.iter().flat_map(Crl::entries).map(|entry| entry.serial).collect();
         let missing = |entry: &&RevokedEntry| !entry.revocation.is_hold() && !listed.contains(&entry.serial);
         for entry in there.entries().iter().filter(missing) {
             let certificate = self.view.certificate(&entry.serial)?;

@@ -70,9 +70,7 @@ impl Arguments {
         }
         let outputs = self.outputs(session)?;
         let to_stdout = outputs.destination == Destination::Stdout;
-        if self.names.len() > 1 && matches!(outputs.destination, Destination::Stdout | Destination::Path(_)) {
-            return Err(Failure::usage("one path takes one bundle; name a directory that exists, or one peer"));
-        }
+        outputs.check_for(self.names.len())?;
         let request = IssueRequest {
             names: self.names,
             role: self.role,

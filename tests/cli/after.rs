@@ -45,6 +45,16 @@ fn it_runs_when_a_list_was_written_and_whenever_crl_publish_is_typed() {
 }
 
 #[test]
+fn where_only_the_program_carries_the_list_it_carries_one_that_was_signed_on_the_way() {
+    let site = with_hook("", "");
+    site.run("issue client3 --no-export").succeeds();
+    assert!(runs(&site).is_empty(), "an issue signs no list");
+    // the end of the overlap is on the lists that are signed with it
+    site.run("renew client1 --no-export").succeeds();
+    assert_eq!(runs(&site), ["2 vpn 2"]);
+}
+
+#[test]
 fn it_gets_the_published_file_and_nothing_of_the_callers_environment() {
     let site = with_hook(
         "--publish server",

@@ -171,6 +171,9 @@ fn bundles_that_are_older_than_the_settings_are_counted() {
     site.run("issue client3 --no-export").succeeds();
     site.set("dns = ", "dns = [\"10.8.0.1\"]");
     assert!(found(&site, "stale-bundles")["why"].as_str().expect("a reason").starts_with("1 bundle was made"));
+    // a renewal leaves the configuration there as it is
+    site.run("renew server").succeeds();
+    assert!(found(&site, "stale-bundles")["why"].as_str().expect("a reason").contains("server"));
     site.run("export server --force -o server").succeeds();
     site.run("doctor").exits(0);
     site.set("#float = false", "float = true");
