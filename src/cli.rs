@@ -20,6 +20,7 @@ mod issue;
 mod kick;
 mod list;
 mod log;
+mod occupied;
 mod outputs;
 mod plugins;
 mod progress;

@@ -16,6 +16,7 @@ use crate::{
         AuthorityError,
     },
     cli::{
+        occupied::Occupied,
         outputs::{undelivered, write_bundles},
         report::Report,
         session::Session,
@@ -102,7 +103,9 @@ impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         let dir = session.dir();
         if init::exists(&dir) {
-            return self.refuse_or_leave(session, dir);
+            let occupied = Occupied { dir, if_missing: self.if_missing, dry_run: self.dry_run };
+            let hint = "`--if-missing` leaves it as it is; `--pki DIR` makes another one";
+            return occupied.refuse_or_leave::<Made>(session, hint);
         }
         let (initial, dh) = (self.initial(session)?, self.dh);
         let Unlocking { unlockers, key_file, recovery, mut warnings } = self.unlocking(session)?;
@@ -125,17 +128,6 @@ impl Arguments {
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
         session.report(&Made { outcome: made, dry_run: self.dry_run, program: session.program() })
-    }
-
-    fn refuse_or_leave(&self, session: &Session, dir: PathBuf) -> Result<Exit, Failure> {
-        if !self.dry_run {
-            init::sweep(&dir)?;
-        }
-        if self.if_missing {
-            return session.report(&Unchanged { changed: false, dir });
-        }
-        let message = format!("there is an authority in `{}` already; nothing was changed", files::shown(&dir));
-        Err(Failure::refused(message).hint("`--if-missing` leaves it as it is; `--pki DIR` makes another one"))
     }
 
     /// The first settings; none when there are some, which options must not contradict.
@@ -331,22 +323,6 @@ impl fmt::Display for Made {
         writeln!(f, "  systemctl enable --now openvpn-server@server")?;
         writeln!(f, "  {:<55} # one more client", format!("{program} issue laptop-7"))?;
         writeln!(f, "  {:<55} # and no more", format!("{program} revoke laptop-7"))
-    }
-}
-
-#[derive(Serialize)]
-struct Unchanged {
-    changed: bool,
-    dir: PathBuf,
-}
-
-impl Report for Unchanged {
-    const COMMAND: &'static str = "init";
-}
-
-impl fmt::Display for Unchanged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "there is an authority in {}; nothing was changed", files::shown(&self.dir))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
     },
     bundle::Format,
     cli::{
-        outputs::{undelivered, write_bundles, Fill, OutputOptions},
-        report::{self, Report},
+        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        report::Report,
         session::Session,
         Exit, Failure,
     },
@@ -84,13 +84,7 @@ impl Arguments {
         };
         let authority = session.open(Access::Write)?;
         let mut issued = authority.issue(&request, session)?;
-        if let Some(bundle) = issued.delivery.stdout.take() {
-            let name = issued.issued[0].name.clone();
-            report::deliver(&bundle).map_err(|failure| Failure {
-                message: format!("`{name}` is issued, but {}", failure.message),
-                ..failure.hint(format!("`vpnpki export {name}` makes it again"))
-            })?;
-        }
+        deliver_one(issued.delivery.stdout.take(), issued.issued.first().map(|one| &one.name), "issued")?;
         let report = Answer { issued, dry_run: self.dry_run };
         if to_stdout {
             report.issued.warnings.iter().for_each(|warning| session.warn(warning));

@@ -8,8 +8,10 @@ use clap::Args;
 use crate::{
     authority::deliver::{Delivery, Destination, Outputs},
     bundle::Format,
-    cli::{session::Session, Exit, Failure},
+    cli::{report, session::Session, Exit, Failure},
     files::{self, Kind, Overwrite},
+    name::Name,
+    secret::Secret,
 };
 
 /// Options of every command that writes bundles.
@@ -59,6 +61,15 @@ impl OutputOptions {
 
 fn is_directory(path: &std::path::Path) -> Result<bool, Failure> {
     Ok(files::standing(path)?.is_some_and(|standing| standing.kind == Kind::Directory))
+}
+
+/// Writes the one bundle that goes to standard output. Whose it is has access, `done` says how, also when it did not arrive.
+pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> Result<(), Failure> {
+    let (Some(bundle), Some(name)) = (bundle, name) else { return Ok(()) };
+    report::deliver(&bundle).map_err(|failure| Failure {
+        message: format!("`{name}` is {done}, but {}", failure.message),
+        ..failure.hint(format!("`vpnpki export {name}` makes it again"))
+    })
 }
 
 /// Lines about bundles that are in place.

@@ -13,8 +13,8 @@ use crate::{
     },
     bundle::Format,
     cli::{
-        outputs::{undelivered, write_bundles, Fill, OutputOptions},
-        report::{self, Report},
+        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        report::Report,
         revoke::{unpublished, write_published},
         session::Session,
         Exit, Failure,
@@ -90,13 +90,8 @@ impl Arguments {
             dry_run: self.restraint.dry_run,
         };
         let mut renewed = authority.renew(&request, session)?;
-        if let Some(bundle) = renewed.delivery.stdout.take() {
-            let name = renewed.renewed[0].issued.name.clone();
-            report::deliver(&bundle).map_err(|failure| Failure {
-                message: format!("`{name}` is renewed, but {}", failure.message),
-                ..failure.hint(format!("`vpnpki export {name}` makes its bundle again"))
-            })?;
-        }
+        let name = renewed.renewed.first().map(|one| &one.issued.name);
+        deliver_one(renewed.delivery.stdout.take(), name, "renewed")?;
         let answer = Answer { renewed, overlap: self.overlap, dry_run: self.restraint.dry_run };
         if to_stdout && answer.failures().is_empty() {
             answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));

@@ -13,6 +13,7 @@ use crate::{
     },
     cli::{
         backup::{write_facts, LARGEST},
+        occupied::Occupied,
         report::Report,
         revoke::{unpublished, write_published},
         session::Session,
@@ -48,23 +49,14 @@ impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         let dir = session.dir();
         if init::exists(&dir) {
-            return self.refuse_or_leave(session, dir);
+            let occupied = Occupied { dir, if_missing: self.if_missing, dry_run: self.dry_run };
+            let hint = "`--pki DIR` restores it elsewhere; `--if-missing` leaves it as it is";
+            return occupied.refuse_or_leave::<Answer>(session, hint);
         }
         let bytes = Secret::new(files::read(&self.file, LARGEST)?);
         let request = RestoreRequest { dir, bytes, no_publish: self.no_publish, dry_run: self.dry_run };
         let outcome = restore::restore(&request, session, session.actor()).map_err(explained)?;
         session.report(&Answer { outcome, dry_run: self.dry_run })
-    }
-
-    fn refuse_or_leave(&self, session: &Session, dir: PathBuf) -> Result<Exit, Failure> {
-        if !self.dry_run {
-            init::sweep(&dir)?;
-        }
-        if self.if_missing {
-            return session.report(&Unchanged { changed: false, dir });
-        }
-        let message = format!("there is an authority in `{}` already; nothing was changed", files::shown(&dir));
-        Err(Failure::refused(message).hint("`--pki DIR` restores it elsewhere; `--if-missing` leaves it as it is"))
     }
 }
 
@@ -130,22 +122,6 @@ impl fmt::Display for Answer {
             backup.made
         )?;
         write_published(f, published)
-    }
-}
-
-#[derive(Serialize)]
-struct Unchanged {
-    changed: bool,
-    dir: PathBuf,
-}
-
-impl Report for Unchanged {
-    const COMMAND: &'static str = "restore";
-}
-
-impl fmt::Display for Unchanged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "there is an authority in {}; nothing was changed", files::shown(&self.dir))
     }
 }
 

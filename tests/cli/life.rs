@@ -224,3 +224,13 @@ fn a_note_is_shown_and_stays() {
     let mut line = site.shell("vpnpki issue laptop-8 --no-export --note $'two\\nlines'");
     site.leaves(&mut line, 2, "a note is one line");
 }
+
+#[test]
+fn a_renewed_bundle_that_does_not_arrive_is_told_and_the_renewal_stands() {
+    let site = Site::published("--issue client1");
+    site.sh("vpnpki renew client1 -o - | false; exit ${PIPESTATUS[0]}")
+        .exits(1)
+        .says("`client1` is renewed, but the result was not delivered")
+        .says("`vpnpki export client1` makes it again");
+    assert_eq!(statuses(&site, "client1"), ["valid", "superseded"]);
+}
