@@ -280,8 +280,9 @@ impl Workshop {
 impl Authority {
     /// The digest of what settings and templates would put into a bundle of each role that is made now; on a peer whose
     /// bundle has another one, it is older than they are.
-    pub fn current_bundles(&self, view: &dyn View) -> Result<CurrentBundles, AuthorityError> {
-        let workshop = self.workshop()?;
+    pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {
+        let templates = self.templates(&settings)?;
+        let workshop = Workshop { settings, templates, owner: self.owner };
         workshop.bundles(view.parameter(issue::DH)?.is_some())
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
 use super::{servers, strays};
 use crate::{
-    authority::{deliver::CurrentBundles, trust, Authority, AuthorityError},
+    authority::{deliver::CurrentBundles, publishing::Reached, trust, Authority, AuthorityError},
     cli::{session::Session, status::screen::coverage, Failure},
     files::{self, DirectoryFault},
     findings::{
@@ -20,6 +20,7 @@ use crate::{
     settings::{Publishing, Settings},
     store::View,
     time::Time,
+    validity::Validity,
 };
 
 /// What was found, in no order.
@@ -37,6 +38,10 @@ pub(super) struct Look<'a> {
     pub publishing: Publishing,
     pub issuer: IssuerCertificate,
     pub issuer_number: u32,
+    /// How every target stands.
+    pub targets: Vec<Reached>,
+    /// The CRLs of the store, from when on each is due.
+    pub crls: Vec<(Time, Validity)>,
     /// By the clock.
     pub now: Time,
     /// As of when it is asked.
@@ -51,10 +56,13 @@ pub fn everything(session: &Session, at: Option<Time>, within: u32, deep: bool) 
     let facts = view.issuer()?;
     let now = authority.now();
     let at = at.unwrap_or(now);
+    let (publishing, _) = authority.publishing();
     let look = Look {
         authority: &authority,
         view: &*view,
-        publishing: authority.publishing().0,
+        targets: authority.targets(&*view, &publishing)?,
+        crls: coverage(&view.crls(facts.number)?),
+        publishing,
         issuer: IssuerCertificate::parse(&facts.certificate)?,
         issuer_number: facts.number,
         now,
@@ -87,8 +95,7 @@ impl Look<'_> {
         let key = self.authority.dir().join("vault.key");
         found.extend(files::exists(&key)?.then(|| place::vault_key(&files::shown(&key))));
         found.extend(place::single_unlocker(self.view.unlockers()?.len()));
-        let targets = self.authority.targets(self.view, &self.publishing)?;
-        let served: Vec<&Path> = targets.iter().map(|target| target.dir.as_path()).collect();
+        let served: Vec<&Path> = self.targets.iter().map(|target| target.dir.as_path()).collect();
         let near = strays::near(self.authority.dir(), &served, &self.issuer.pem())?;
         found.extend(near.iter().map(place::stray));
         Ok(found)
@@ -119,8 +126,8 @@ impl Look<'_> {
 
     /// Faults and notes of settings and templates; what bundles are made of now, where they can be made.
     fn settings(&self, findings: &mut Vec<Finding>) -> Option<CurrentBundles> {
-        match self.authority.settings() {
-            Ok(settings) => findings.extend(notes(&settings, &self.publishing)),
+        let settings = match self.authority.settings() {
+            Ok(settings) => settings,
             Err(AuthorityError::Settings(faults)) => {
                 findings.extend(faults.faults.iter().map(|fault| {
                     let place = format!("{}:{}", faults.file, fault.line);
@@ -133,8 +140,9 @@ impl Look<'_> {
                 findings.push(Finding::new("settings", Severity::Check, "vpnpki.toml", error.to_string()));
                 return None;
             }
-        }
-        match self.authority.current_bundles(self.view) {
+        };
+        findings.extend(notes(&settings, &self.publishing));
+        match self.authority.current_bundles(self.view, settings) {
             Ok(current) => Some(current),
             Err(error) => {
                 findings.push(Finding::new("template", Severity::Check, "templates", error.to_string()));
@@ -152,10 +160,9 @@ impl Look<'_> {
         findings: &mut Vec<Finding>,
     ) -> Result<(), Failure> {
         let thresholds = self.publishing.due;
-        let crls = coverage(self.view, self.issuer_number)?;
         let ca = self.issuer.validity();
         findings.extend(thresholds.ca(ca, self.at).iter().map(findings::ending));
-        findings.extend(thresholds.crl(&crls, ca, self.at).iter().map(findings::ending));
+        findings.extend(thresholds.crl(&self.crls, ca, self.at).iter().map(findings::ending));
         let (mut stale, mut stale_total) = (Vec::new(), 0);
         self.view.peers(&mut |peer, certificate| {
             findings.extend(thresholds.certificate(&certificate, self.at).iter().map(findings::ending));

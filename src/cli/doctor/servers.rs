@@ -9,10 +9,7 @@ use std::{
 use super::gather::Look;
 use crate::{
     authority::publishing::{Reached, TargetState},
-    cli::{
-        status::screen::{coverage, still_let_in},
-        Failure,
-    },
+    cli::{status::screen::still_let_in, Failure},
     files,
     findings::{
         lockout::Gate,
@@ -24,8 +21,6 @@ use crate::{
     publish::{self, Reader},
     serial::Serial,
     settings::PublishMode,
-    time::Time,
-    validity::Validity,
 };
 
 /// What was found about servers.
@@ -40,14 +35,9 @@ pub struct Servers {
 
 /// Looks at every server and its directory.
 pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
-    let desk = Desk {
-        look,
-        targets: look.authority.targets(look.view, &look.publishing)?,
-        servers: look.view.servers()?,
-        row: coverage(look.view, look.issuer_number)?,
-    };
+    let desk = Desk { look, servers: look.view.servers()? };
     let (mut gates, mut findings, mut let_in) = (Vec::new(), Vec::new(), Vec::new());
-    for target in &desk.targets {
+    for target in &look.targets {
         let reader = desk.reader(target);
         let shown = reader.as_ref().and_then(|reader| reader.certificate.as_deref()).map(|file| desk.shown(file));
         let shown = shown.transpose()?;
@@ -57,7 +47,7 @@ pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
         let_in.push((files::shown(&target.dir), open.into_iter().collect()));
     }
     findings.extend(desk.without_target(&mut gates));
-    if desk.row.len() > 1 && look.at > look.now {
+    if look.crls.len() > 1 && look.at > look.now {
         let why = "are taken to arrive in time: `vpnpki crl publish` runs on a timer";
         findings.push(Finding::new("presumed", Severity::Note, "CRLs signed in advance", why));
     }
@@ -66,10 +56,7 @@ pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
 
 struct Desk<'a> {
     look: &'a Look<'a>,
-    targets: Vec<Reached>,
     servers: Vec<(Peer, Certificate)>,
-    /// The CRLs of the store, from when on each is due.
-    row: Vec<(Time, Validity)>,
 }
 
 /// The certificate that a server shows, and the file it is in.
@@ -102,7 +89,7 @@ impl Desk<'_> {
     /// due; any other goes on with the one that it has.
     fn gate(&self, target: &Reached, shown: Option<&Showing>) -> Result<Gate, Failure> {
         let crls = if matches!(target.state, TargetState::Current | TargetState::Ahead) {
-            self.row.clone()
+            self.look.crls.clone()
         } else {
             let there = self.look.authority.crl_there(self.look.view, target)?;
             there.map(|crl| (crl.validity().not_before(), crl.validity())).into_iter().collect()
@@ -174,10 +161,10 @@ impl Desk<'_> {
                 server: name.to_string(),
                 certificate: Some(certificate.validity),
                 name: Some(name.clone()),
-                crls: self.row.clone(),
+                crls: self.look.crls.clone(),
             });
             let carried = self.look.publishing.mode == PublishMode::Manual || self.look.publishing.after.is_some();
-            let severity = if self.targets.is_empty() && !carried { Severity::Due } else { Severity::Note };
+            let severity = if self.look.targets.is_empty() && !carried { Severity::Due } else { Severity::Note };
             let why = "runs from a directory that is not known here, so its CRL is taken to be carried there in time";
             let mend = format!("vpnpki export {name} --publish -o DIR");
             found.push(Finding::new("no-target", severity, name.as_str(), why).mend(mend));

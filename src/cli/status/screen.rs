@@ -19,6 +19,7 @@ use crate::{
     settings::PublishMode,
     store::{Census, CrlFacts, View},
     time::Time,
+    validity::Validity,
 };
 
 /// The facts of one snapshot and what is due.
@@ -103,9 +104,11 @@ impl Screen {
         let (view, now, thresholds) = (authority.view()?, authority.now(), publishing.due);
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let crl = Crl::of(&*view, facts.number, now)?;
+        let crls = view.crls(facts.number)?;
+        let row = coverage(&crls);
+        let current = view.crl_facts(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
         let mut due: Vec<Due> = thresholds.ca(issuer.validity(), now).into_iter().collect();
-        due.extend(thresholds.crl(&coverage(&*view, facts.number)?, issuer.validity(), now));
+        due.extend(thresholds.crl(&row, issuer.validity(), now));
         view.peers(&mut |_, certificate| {
             due.extend(thresholds.certificate(&certificate, now));
             ControlFlow::Continue(())
@@ -128,7 +131,7 @@ impl Screen {
             now,
             ca: Ca { name: issuer.common_name(), not_after, days_left: now.days_until(not_after) },
             servers,
-            crl,
+            crl: Crl::of(current, &crls, covering(&row, now), now),
             targets,
             clients: Clients::of(&view.census(now)?),
             superseded: overlaps(&*view, facts.number, now)?,
@@ -141,11 +144,8 @@ impl Screen {
 }
 
 /// From when on each CRL is to be published, and when it holds.
-pub(in crate::cli) fn coverage(
-    view: &dyn View,
-    issuer: u32,
-) -> Result<Vec<(Time, crate::validity::Validity)>, Failure> {
-    Ok(view.crls(issuer)?.iter().map(|crl| (crl.due, crl.validity)).collect())
+pub(in crate::cli) fn coverage(crls: &[CrlFacts]) -> Vec<(Time, Validity)> {
+    crls.iter().map(|crl| (crl.due, crl.validity)).collect()
 }
 
 /// Every client that has access, by name.
@@ -219,19 +219,17 @@ impl Server {
 }
 
 impl Crl {
-    fn of(view: &dyn View, issuer: u32, now: Time) -> Result<Self, Failure> {
-        let crl: CrlFacts = view.crl_facts(issuer, now)?.ok_or(AuthorityError::NoCrl)?;
-        let later = view.crls(issuer)?.iter().filter(|other| other.due > now && other.number > crl.number).count();
-        let covered = covering(&coverage(view, issuer)?, now).unwrap_or(crl.validity);
-        Ok(Self {
+    fn of(crl: CrlFacts, all: &[CrlFacts], covered: Option<Validity>, now: Time) -> Self {
+        let later = all.iter().filter(|other| other.due > now && other.number > crl.number).count();
+        Self {
             number: crl.number,
             entries: crl.entries,
             this_update: crl.validity.not_before(),
             next_update: crl.validity.not_after(),
             days_left: now.days_until(crl.validity.not_after()),
             in_advance: later as u64,
-            coverage_ends: covered.not_after(),
-        })
+            coverage_ends: covered.unwrap_or(crl.validity).not_after(),
+        }
     }
 }
 
