@@ -92,7 +92,7 @@ impl Authority {
         let (due, already) = sort_out(&*view, request, self.now())?;
         let due: Vec<Certificate> = due.into_iter().flatten().collect();
         // where this cannot be told, signing once more does no harm
-        let behind = self.behind(&*view, &publishing, &already).unwrap_or(true);
+        let behind = due.is_empty() && self.behind(&*view, &publishing, &already).unwrap_or(true);
         drop(view);
         let mut outcome = Revoked {
             changed: !due.is_empty(),
