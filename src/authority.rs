@@ -40,9 +40,11 @@ pub mod trust;
 mod unlock;
 pub mod unlocker;
 pub mod verdict;
+mod workshop;
 
 pub use error::AuthorityError;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};
+pub use workshop::CurrentBundles;
 
 /// An authority on this disk, and who acts on it.
 pub struct Authority {

@@ -2,11 +2,11 @@
 //! Knows no disk and no store: credentials come in, bytes go out.
 
 mod archive;
+mod order;
 mod profile;
 
-use std::{fmt, str::FromStr};
-
 use crate::{
+    inventory::Role,
     name::Name,
     openvpn::client,
     secret::Secret,
@@ -15,16 +15,14 @@ use crate::{
 };
 
 pub use archive::zip;
+pub use order::{Format, Order};
 
-/// The shape of a bundle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// One profile with everything inline.
-    Ovpn,
-    /// A zip of the files.
-    Zip,
-    /// A directory of the files.
-    Dir,
+/// A bundle that was made.
+pub enum Bundle {
+    /// One file, private.
+    File(Secret),
+    /// The files of a directory, in the order in which they are put there.
+    Parts(Vec<Part>),
 }
 
 /// One file of a bundle.
@@ -84,12 +82,44 @@ pub enum BundleError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A format that only clients import.
+    #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
+    NotForServers(Format),
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
     /// The archive could not be written.
     #[error("internal error: the zip could not be written")]
     Zip(#[from] ::zip::result::ZipError),
+}
+
+/// A client's bundle, as it was ordered.
+pub fn client(
+    settings: &Settings,
+    templates: &Templates,
+    client: &ClientMaterial,
+    order: &Order,
+) -> Result<Bundle, BundleError> {
+    Ok(match order.format(Role::Client) {
+        Format::Ovpn => Bundle::File(client_ovpn(settings, templates, client)?),
+        Format::Zip => Bundle::File(zip(&client_parts(settings, templates, client)?)?),
+        Format::Dir => Bundle::Parts(client_parts(settings, templates, client)?),
+    })
+}
+
+/// A server's bundle, as it was ordered.
+pub fn server(
+    settings: &Settings,
+    templates: &Templates,
+    server: &ServerMaterial,
+    order: &Order,
+) -> Result<Bundle, BundleError> {
+    let parts = || server_parts(settings, templates, server);
+    match order.format(Role::Server) {
+        Format::Dir => Ok(Bundle::Parts(server_conf_last(parts()?))),
+        Format::Zip => Ok(Bundle::File(zip(&parts()?)?)),
+        format @ Format::Ovpn => Err(BundleError::NotForServers(format)),
+    }
 }
 
 /// A client's bundle as files: `config.ovpn`, `ca.crt`, `NAME.crt`, `NAME.key`, `ta.key`, in this order.
@@ -149,38 +179,11 @@ pub fn file_stem(settings: &Settings, name: &Name) -> String {
     settings.client.file_name.stem(name, &settings.vpn_name)
 }
 
-impl Format {
-    /// The extension of its file; none for a directory.
-    pub fn extension(self) -> Option<&'static str> {
-        match self {
-            Self::Ovpn => Some("ovpn"),
-            Self::Zip => Some("zip"),
-            Self::Dir => None,
-        }
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "ovpn" => Ok(Self::Ovpn),
-            "zip" => Ok(Self::Zip),
-            "dir" => Ok(Self::Dir),
-            _ => Err(format!("`{}` is no format; there are `ovpn`, `zip` and `dir`", crate::name::escape(text))),
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ovpn => "ovpn",
-            Self::Zip => "zip",
-            Self::Dir => "dir",
-        })
-    }
+/// A directory that is filled file by file does not start before all of it is there.
+fn server_conf_last(parts: Vec<Part>) -> Vec<Part> {
+    let (conf, mut others): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.name == "server.conf");
+    others.extend(conf);
+    others
 }
 
 fn public(name: &'static str, pem: &str) -> Result<Part, BundleError> {

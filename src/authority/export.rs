@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, CurrentBundles, Delivery, Destination, Outputs},
-        known_peer, since, target, Authority, AuthorityError, Keyholder, Unlocked,
+        deliver::{self, Delivery, Destination, Outputs},
+        known_peer, since, target, Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
     files::Overwrite,
     inventory::{Certificate, Change, Event, Peer, Role, Status},
@@ -66,7 +66,7 @@ impl Authority {
         let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
         check_single(&peers, request)?;
         for peer in &peers {
-            workshop.refuse_existing(peer, &request.outputs)?;
+            workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;

@@ -7,13 +7,16 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, ServerShare, Shared, Workshop},
+        deliver::{self, Delivery, Destination, Outputs},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
         settings_text, signing, templates_in,
         unlock::vault_recipient,
-        unlocker, Actor, Authority, AuthorityError, Unlocked, SETTINGS,
+        unlocker,
+        workshop::{ServerShare, Shared, Workshop},
+        Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
+    bundle::Order,
     files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
@@ -345,7 +348,7 @@ impl Making<'_> {
             (Role::Server, Some(dir)) => Destination::Path(dir.clone()),
             _ => own,
         };
-        Outputs { format: None, destination, overwrite: Overwrite::Refuse }
+        Outputs { order: Order::default(), destination, overwrite: Overwrite::Refuse }
     }
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: &StaticKey, crl: &[u8]) -> Shared {

@@ -5,10 +5,12 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs, Own, StagedBundle, Workshop},
+        deliver::{self, Delivery, Outputs, StagedBundle},
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
-        since, Authority, AuthorityError, Keyholder, Unlocked,
+        since,
+        workshop::{Own, Workshop},
+        Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
     inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
@@ -109,7 +111,9 @@ impl Authority {
         let (unlocked, wanted) = {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
-            refuse_existing(&wanted, request, &workshop)?;
+            for admitted in &wanted {
+                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
+            }
             if wanted.is_empty() {
                 return Ok(outcome);
             }
@@ -295,23 +299,6 @@ pub(super) fn check_prefix(name: &Name, role: Role, prefix: &str) -> Result<(), 
         _ => return Ok(()),
     };
     Err(AuthorityError::Prefix { name: name.clone(), why })
-}
-
-fn refuse_existing(wanted: &[Admitted], request: &IssueRequest, workshop: &Workshop) -> Result<(), AuthorityError> {
-    let Destination::Into(dir) = &request.outputs.destination else { return Ok(()) };
-    for admitted in wanted {
-        let path = match request.role {
-            Role::Client => {
-                let format = request.outputs.format.unwrap_or(crate::bundle::Format::Ovpn);
-                let stem = crate::bundle::file_stem(&workshop.settings, &admitted.name);
-                dir.join(deliver::file_name(&stem, format))
-            }
-            // an existing directory may be filled
-            Role::Server => continue,
-        };
-        deliver::refuse_existing(&path, request.outputs.overwrite)?;
-    }
-    Ok(())
 }
 
 impl Admitted {

@@ -7,14 +7,15 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, CurrentBundles, Delivery, Destination, Outputs, Shared, StagedBundle, Workshop},
+        deliver::{self, Delivery, Destination, Outputs, StagedBundle},
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
         publishing::Published,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         verdict::{record_overlaps, supersede},
-        Authority, AuthorityError, Keyholder, Unlocked,
+        workshop::{self, Shared, Workshop},
+        Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
     files,
     inventory::{due::Thresholds, Certificate, Change, Digest, Event, Peer, Role, Status},
@@ -117,7 +118,7 @@ impl Authority {
             request.outputs.check_for(candidates.len())?;
             for Candidate { peer, .. } in &candidates {
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
-                    workshop.refuse_existing(peer, &request.outputs)?;
+                    workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
                 }
             }
             (self.unlock(&*view, keyholder)?, candidates.len())
@@ -258,7 +259,8 @@ fn own_dirs(view: &dyn View, peer: &Peer, outputs: &Outputs) -> Result<Vec<PathB
         return Ok(Vec::new());
     }
     let targets = view.targets()?.into_iter().filter(|target| target.server == peer.name.as_str());
-    let holds = |dir: &PathBuf| deliver::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false));
+    let holds =
+        |dir: &PathBuf| workshop::CREDENTIALS.iter().all(|name| files::exists(&dir.join(name)).unwrap_or(false));
     Ok(targets.map(|target| PathBuf::from(target.dir)).filter(holds).collect())
 }
 

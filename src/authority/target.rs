@@ -12,7 +12,7 @@ use crate::{
     },
     bundle::Format,
     files,
-    inventory::{Change, Event, Target},
+    inventory::{Change, Event, Role, Target},
     name::Name,
     pki::IssuerCertificate,
     publish,
@@ -55,7 +55,7 @@ impl Authority {
 /// A target is a directory with a name, not a file and not standard output.
 pub(super) fn check_directory(outputs: &Outputs) -> Result<(), AuthorityError> {
     let named = matches!(outputs.destination, Destination::Path(_));
-    if named && outputs.format.is_none_or(|format| format == Format::Dir) {
+    if named && outputs.order.format(Role::Server) == Format::Dir {
         Ok(())
     } else {
         Err(AuthorityError::Usage("`--publish` needs `-o DIR`, the directory the server runs from".to_owned()))

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use crate::{
     authority::{
-        deliver::{Own, ServerShare, Shared},
         issue::DH,
-        publishing, trust, Authority, AuthorityError,
+        publishing, trust,
+        workshop::{Own, ServerShare, Shared},
+        Authority, AuthorityError,
     },
     files::{self, FileError},
     inventory::{Change, Parameter, Peer, SecretKind, Unlocker},

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::{
     authority::{AuthorityError, KeyholderError},
+    bundle::BundleError,
     name::escape,
     store::StoreError,
 };
@@ -209,6 +210,7 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
+        | AuthorityError::Bundle(BundleError::NotForServers(_))
         | AuthorityError::Twice(_) => Exit::Usage,
         _ => Exit::Refused,
     }

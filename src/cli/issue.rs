@@ -11,7 +11,7 @@ use crate::{
         deliver::{Destination, Outputs},
         issue::{IssueRequest, Issued},
     },
-    bundle::Format,
+    bundle::{Format, Order},
     cli::{
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
         report::Report,
@@ -95,7 +95,11 @@ impl Arguments {
 
     fn outputs(&self, session: &Session) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs { format: None, destination: Destination::Nowhere, overwrite: Overwrite::Refuse });
+            return Ok(Outputs {
+                order: Order::default(),
+                destination: Destination::Nowhere,
+                overwrite: Overwrite::Refuse,
+            });
         }
         let directory = match self.outputs.format() {
             Some(format) => format == Format::Dir,

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     authority::deliver::{Delivery, Destination, Outputs},
-    bundle::Format,
+    bundle::{Format, Order},
     cli::{report, session::Session, Exit, Failure},
     files::{self, Kind, Overwrite},
     name::Name,
@@ -50,7 +50,7 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
-        Ok(Outputs { format: self.format, destination, overwrite })
+        Ok(Outputs { order: Order { format: self.format }, destination, overwrite })
     }
 
     /// The format as typed.

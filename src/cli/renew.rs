@@ -11,7 +11,7 @@ use crate::{
         deliver::{Destination, Outputs},
         renew::{RenewRequest, Renewed, Whom},
     },
-    bundle::Format,
+    bundle::{Format, Order},
     cli::{
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
         report::Report,
@@ -102,7 +102,11 @@ impl Arguments {
 
     fn outputs(&self, session: &Session, server: bool) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs { format: None, destination: Destination::Nowhere, overwrite: Overwrite::Refuse });
+            return Ok(Outputs {
+                order: Order::default(),
+                destination: Destination::Nowhere,
+                overwrite: Overwrite::Refuse,
+            });
         }
         let directory = self.outputs.format().map_or(server, |format| format == Format::Dir);
         let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, path::Path};
 
 use super::{servers, strays};
 use crate::{
-    authority::{deliver::CurrentBundles, publishing::Reached, trust, Authority, AuthorityError},
+    authority::{publishing::Reached, trust, Authority, AuthorityError, CurrentBundles},
     cli::{session::Session, status::screen::coverage, Failure},
     files::{self, DirectoryFault},
     findings::{

@@ -1,0 +1,83 @@
+//! What can be asked of a bundle: its format and how it is made.
+//! Knows no bundle's contents.
+
+use std::{fmt, str::FromStr};
+
+use crate::{inventory::Role, name::escape};
+
+/// What is asked of a bundle, whosever it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// None: the role's own, `ovpn` for clients and `dir` for servers.
+    pub format: Option<Format>,
+}
+
+/// The shape of a bundle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// One profile with everything inline.
+    Ovpn,
+    /// A zip of the files.
+    Zip,
+    /// A directory of the files.
+    Dir,
+}
+
+impl Order {
+    /// The format of a bundle of this role.
+    pub fn format(&self, role: Role) -> Format {
+        self.format.unwrap_or(match role {
+            Role::Client => Format::Ovpn,
+            Role::Server => Format::Dir,
+        })
+    }
+
+    /// The name of a bundle whose name begins like this.
+    pub fn file_name(&self, stem: &str, role: Role) -> String {
+        match self.format(role).extension() {
+            Some(extension) => format!("{stem}.{extension}"),
+            None => stem.to_owned(),
+        }
+    }
+}
+
+impl Format {
+    /// Every format, in the order in which they are named to people.
+    pub const ALL: [Self; 3] = [Self::Ovpn, Self::Zip, Self::Dir];
+
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ovpn => "ovpn",
+            Self::Zip => "zip",
+            Self::Dir => "dir",
+        }
+    }
+
+    /// The extension of its file; none for a directory.
+    pub fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Ovpn => Some("ovpn"),
+            Self::Zip => Some("zip"),
+            Self::Dir => None,
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|format| format.word() == text).ok_or_else(|| {
+            let words = Self::ALL.map(|format| format!("`{format}`"));
+            let (last, others) = words.split_last().expect("there are formats");
+            format!("`{}` is no format; there are {} and {last}", escape(text), others.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
