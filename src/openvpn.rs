@@ -1,4 +1,4 @@
-//! What `OpenVPN` reads: its directives and their quoting, static keys, DH parameters, client and server configurations.
+//! What `OpenVPN` reads: its directives and their quoting, static and tls-crypt-v2 keys, DH parameters, client and server configurations.
 //! Knows no file, certificate or template.
 
 pub mod client;
@@ -7,6 +7,7 @@ pub mod directive;
 pub mod extra;
 pub mod server;
 pub mod static_key;
+pub mod tls_crypt_v2;
 
 pub use client::ClientConfig;
 pub use dh::{DhChoice, Group};

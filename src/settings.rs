@@ -83,6 +83,8 @@ pub enum ControlChannel {
     TlsCrypt,
     /// Authenticated; every version.
     TlsAuth,
+    /// Like `TlsCrypt`, with a key of its own for each client; from `OpenVPN` 2.5 on both sides.
+    TlsCryptV2,
 }
 
 /// Reads the settings; `file` is how faults name the file.
@@ -194,12 +196,8 @@ impl FromStr for ControlChannel {
         match text {
             "tls-crypt" => Ok(Self::TlsCrypt),
             "tls-auth" => Ok(Self::TlsAuth),
-            "tls-crypt-v2" => {
-                Err("`tls-crypt-v2` is not supported yet; `tls-crypt` protects the control channel as well, with one key for \
-                     all clients"
-                    .to_owned())
-            }
-            _ => Err("must be `tls-crypt` or `tls-auth`".to_owned()),
+            "tls-crypt-v2" => Ok(Self::TlsCryptV2),
+            _ => Err("must be `tls-crypt`, `tls-auth` or `tls-crypt-v2`".to_owned()),
         }
     }
 }
@@ -209,6 +207,7 @@ impl fmt::Display for ControlChannel {
         f.pad(match self {
             Self::TlsCrypt => "tls-crypt",
             Self::TlsAuth => "tls-auth",
+            Self::TlsCryptV2 => "tls-crypt-v2",
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     pki::{CertificateError, CrlError, KeyError, SignError},
     publish::PublishError,
     serial::Serial,
-    settings::Faults,
+    settings::{ControlChannel, Faults},
     store::{CommitError, StoreError},
     template::TemplateError,
     time::Time,
@@ -238,6 +238,9 @@ pub enum AuthorityError {
         /// Why not.
         source: VaultError,
     },
+    /// The settings ask for another kind of `ta.key` than the authority has.
+    #[error("no bundle was made: `control-channel.mode` says `{0}`, and the authority's ta.key is of another kind")]
+    OtherControlKey(ControlChannel),
     /// Something asked for makes no sense together.
     #[error("{0}")]
     Usage(String),

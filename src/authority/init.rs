@@ -20,11 +20,11 @@ use crate::{
     files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
-    openvpn::{DhChoice, StaticKey},
+    openvpn::{tls_crypt_v2::ServerKey, DhChoice, StaticKey},
     pki::{self, CaProfile, IssuerCertificate, LeafProfile, PrivateKey},
     secret::Secret,
     serial::Serial,
-    settings::{self, Initial, Settings},
+    settings::{self, ControlChannel, Initial, Settings},
     store::{self, Access, Draft, Writing},
     time::{Time, DAY},
     validity::Validity,
@@ -140,7 +140,7 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     }
     let templates = templates_in(&request.dir, &settings)?;
     let nursery = Nursery::create(&request.dir)?;
-    let workshop = Workshop { settings, templates, owner: None };
+    let workshop = Workshop { settings, templates, owner: None, world: &actor.world };
     let recovery = request.recovery.as_ref();
     let recovery = recovery.map(|(path, text)| {
         files::stage(path, text.expose(), Visibility::Private, Overwrite::Refuse, None).map(|staged| (path, staged))
@@ -192,7 +192,7 @@ struct Made {
 struct Making<'a> {
     request: &'a InitRequest,
     actor: &'a Actor,
-    workshop: &'a Workshop,
+    workshop: &'a Workshop<'a>,
     now: Time,
 }
 
@@ -216,7 +216,7 @@ impl Making<'_> {
         let ca = self.ca(&id)?;
         let crl = signing::first_crl(&ca.issuer, &ca.key, self.now, self.settings().crl_days)?;
         let leaves = self.leaves()?;
-        let control_key = StaticKey::from_random(self.actor.world.random()?);
+        let control_key = self.control_key()?;
         let store = store::create(dir)?;
         let mut writing = store.begin(self.actor.patience)?;
         self.record_authority(&mut *writing, &ca, &id, &control_key)?;
@@ -224,7 +224,7 @@ impl Making<'_> {
         let mut events = vec![Event::Initialised { ca: ca.issuer.common_name() }];
         events.push(Event::signed(&crl));
         let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
-        let shared = self.shared(&ca.issuer, &control_key, &crl.der);
+        let shared = self.shared(&ca.issuer, control_key, &crl.der);
         let mut staged = Vec::new();
         for leaf in leaves {
             let (plan, note) = self.plan(&leaf, &ca.issuer)?;
@@ -254,6 +254,15 @@ impl Making<'_> {
 
     fn serial(&self) -> Result<Serial, AuthorityError> {
         Ok(Serial::fresh(self.actor.world.random()?))
+    }
+
+    /// The server's `ta.key`.
+    fn control_key(&self) -> Result<Secret, AuthorityError> {
+        let world = &self.actor.world;
+        Ok(match self.settings().control_channel {
+            ControlChannel::TlsCrypt | ControlChannel::TlsAuth => StaticKey::from_random(world.random()?).to_pem(),
+            ControlChannel::TlsCryptV2 => ServerKey::from_random(world.random()?).to_pem(),
+        })
     }
 
     /// Two CAs of one name in one file stop an OpenVPN server, hence the date (`ssl_openssl.c`, `tls_ctx_load_ca`).
@@ -297,7 +306,7 @@ impl Making<'_> {
         writing: &mut dyn Writing,
         ca: &Ca,
         id: &str,
-        control_key: &StaticKey,
+        control_key: &Secret,
     ) -> Result<(), AuthorityError> {
         let vault = &ca.unlocked.vault;
         writing.record(&Change::Authority(Identity { id: id.to_owned(), created: self.now }))?;
@@ -318,7 +327,7 @@ impl Making<'_> {
             sealed_key: vault.seal(&Binding::ca_key(id, &issuer.serial()), &ca.key.to_pem())?,
         }))?;
         let kind = SecretKind::ControlChannel;
-        let sealed = vault.seal(&Binding::control_channel_key(id, None), &control_key.to_pem())?;
+        let sealed = vault.seal(&Binding::control_channel_key(id, None), control_key)?;
         writing.record(&Change::Secret(SealedSecret { kind, scope: String::new(), sealed }))?;
         if let Some(text) = self.request.dh.pem() {
             writing.record(&Change::Parameter(Parameter { name: DH.to_owned(), text }))?;
@@ -351,9 +360,9 @@ impl Making<'_> {
         Outputs { order: Order::default(), destination, overwrite: Overwrite::Refuse }
     }
 
-    fn shared(&self, issuer: &IssuerCertificate, control_key: &StaticKey, crl: &[u8]) -> Shared {
+    fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Shared {
         let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
-        Shared { ca_pem: issuer.pem(), control_key: control_key.to_pem(), server: Some(server) }
+        Shared { ca_pem: issuer.pem(), control_key, made: self.now, server: Some(server) }
     }
 
     fn commit(

@@ -182,10 +182,10 @@ impl Authority {
     }
 
     /// Settings and templates, every fault found before a key is opened.
-    pub(super) fn workshop(&self) -> Result<Workshop, AuthorityError> {
+    pub(super) fn workshop(&self) -> Result<Workshop<'_>, AuthorityError> {
         let settings = self.settings()?;
         let templates = self.templates(&settings)?;
-        Ok(Workshop { settings, templates, owner: self.owner })
+        Ok(Workshop { settings, templates, owner: self.owner, world: &self.actor.world })
     }
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.

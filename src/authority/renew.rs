@@ -183,7 +183,7 @@ impl Authority {
 struct Desk<'a> {
     authority: &'a Authority,
     request: &'a RenewRequest,
-    workshop: &'a Workshop,
+    workshop: &'a Workshop<'a>,
     unlocked: &'a Unlocked,
     issuer: &'a IssuerCertificate,
     issuer_key: PrivateKey,

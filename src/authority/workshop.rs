@@ -13,23 +13,33 @@ use crate::{
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
+    openvpn::{
+        tls_crypt_v2::{ClientKey, ServerKey},
+        StaticKey,
+    },
     secret::Secret,
-    settings::Settings,
+    settings::{ControlChannel, Settings},
     store::View,
     template::Templates,
+    time::Time,
+    world::World,
 };
 
 /// Settings and templates, checked.
-pub(super) struct Workshop {
+pub(super) struct Workshop<'w> {
     pub settings: Settings,
     pub templates: Templates,
     pub owner: Option<Owner>,
+    /// Where the clients' keys of `tls-crypt-v2` come from.
+    pub world: &'w World,
 }
 
 /// What all bundles of an act hold.
 pub(super) struct Shared {
     pub ca_pem: String,
+    /// As it is in the store: the servers'.
     pub control_key: Secret,
+    pub made: Time,
     /// Only where a server is among the peers, since a CRL may be large.
     pub server: Option<ServerShare>,
 }
@@ -62,7 +72,7 @@ impl Shared {
     }
 }
 
-impl Workshop {
+impl Workshop<'_> {
     /// Whether something lies at the place of a bundle already, found before anything is made. A directory that exists is
     /// filled: its files are looked at one by one when they are staged.
     pub fn refuse_existing(&self, name: &Name, role: Role, outputs: &Outputs) -> Result<(), FileError> {
@@ -101,7 +111,7 @@ impl Workshop {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
-        let control_key = Secret::new(shared.control_key.expose().to_vec());
+        let control_key = self.control_key(shared, own.role)?;
         let ca_pem = shared.ca_pem.clone();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
@@ -116,6 +126,25 @@ impl Workshop {
                 self.stage_server(&name, &material, outputs)
             }
         }
+    }
+
+    /// The `ta.key` of one bundle. With `tls-crypt-v2` each client's is made here: the server opens whatever was wrapped
+    /// with its key, so nobody needs to keep it, and a bundle that is made again has another.
+    fn control_key(&self, shared: &Shared, role: Role) -> Result<Secret, AuthorityError> {
+        let (mode, stored) = (self.settings.control_channel, shared.control_key.expose());
+        let other = || AuthorityError::OtherControlKey(mode);
+        match mode {
+            ControlChannel::TlsCrypt | ControlChannel::TlsAuth => {
+                StaticKey::parse(stored).map_err(|_| other())?;
+            }
+            ControlChannel::TlsCryptV2 => {
+                let server = ServerKey::parse(stored).map_err(|_| other())?;
+                if role == Role::Client {
+                    return Ok(ClientKey::wrap(&server, self.world.random()?, shared.made).to_pem());
+                }
+            }
+        }
+        Ok(Secret::new(stored.to_vec()))
     }
 
     /// A server's own certificate and key, in the place of those in the directory it runs from. Nothing else there is
@@ -195,7 +224,7 @@ impl Authority {
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {
         let templates = self.templates(&settings)?;
-        let workshop = Workshop { settings, templates, owner: self.owner };
+        let workshop = Workshop { settings, templates, owner: self.owner, world: &self.actor.world };
         workshop.bundles(view.parameter(issue::DH)?.is_some())
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     authority::{AuthorityError, KeyholderError},
     bundle::BundleError,
     name::escape,
+    settings::ControlChannel,
     store::StoreError,
 };
 
@@ -259,10 +260,20 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             .iter()
             .map(|label| format!("`--passphrase-of {0}=FILE` keeps it, `--drop {0}` leaves it out", label_typed(label)))
             .collect(),
+        AuthorityError::OtherControlKey(asked) => vec![other_control_key(*asked)],
         AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
         AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],
         _ => Vec::new(),
     }
+}
+
+/// What the authority has follows from what it has not.
+fn other_control_key(asked: ControlChannel) -> String {
+    let words = match asked {
+        ControlChannel::TlsCryptV2 => "`mode = \"tls-crypt\"` or `mode = \"tls-auth\"`",
+        ControlChannel::TlsCrypt | ControlChannel::TlsAuth => "`mode = \"tls-crypt-v2\"`",
+    };
+    format!("write {words} under `[control-channel]` in `vpnpki.toml`; `vpnpki --pki DIR init --control-channel {asked}` makes an authority with the other kind")
 }
 
 /// As a shell takes it.

@@ -78,7 +78,7 @@ pub struct Arguments {
     /// Diffie-Hellman parameters: ffdhe2048, ffdhe3072, ffdhe4096 (RFC 7919) or none
     #[arg(long, value_name = "GROUP", default_value = "ffdhe3072")]
     dh: DhChoice,
-    /// How ta.key protects the control channel: tls-crypt or tls-auth [default: tls-crypt]
+    /// How ta.key protects the control channel: tls-crypt, tls-auth, or tls-crypt-v2 with a key for each client [default: tls-crypt]
     #[arg(long, value_name = "MODE")]
     control_channel: Option<ControlChannel>,
     /// Also open the vault with this age, SSH or age plugin public key; may be given several times

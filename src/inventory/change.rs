@@ -90,7 +90,7 @@ pub struct SealedSecret {
 /// Secrets that belong to no certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SecretKind {
-    /// `ta.key`: the static key of the control channel (tls-crypt, tls-auth).
+    /// The server's `ta.key`: the static key of the control channel (tls-crypt, tls-auth), or the server key of tls-crypt-v2.
     ControlChannel,
 }
 

@@ -49,7 +49,7 @@ pub fn credential_files(control: ControlChannel, name: &Name) -> String {
     format!("ca ca.crt\ncert {name}.crt\nkey {name}.key\n{control}")
 }
 
-/// The directive that names `ta.key`. `tls-auth` has a direction, 0 on servers and 1 on clients; `tls-crypt` has none.
+/// The directive that names `ta.key`. `tls-auth` has a direction, 0 on servers and 1 on clients; the others have none.
 pub fn control_channel(control: ControlChannel, direction: Option<u8>) -> String {
     match (control, direction) {
         (ControlChannel::TlsAuth, Some(direction)) => format!("{control} ta.key {direction}"),

@@ -1,7 +1,7 @@
 //! What settings allow but may surprise: one sentence each, naming the setting.
 //! Knows no fault; what is refused is refused where it is read.
 
-use super::Settings;
+use super::{ControlChannel, Settings};
 use crate::{inventory::Role, openvpn::extra, pki::Algorithm};
 
 pub fn of(settings: &Settings) -> Vec<String> {
@@ -13,6 +13,9 @@ pub fn of(settings: &Settings) -> Vec<String> {
     notes.extend(directives("server.extra", Role::Server, &settings.server.extra));
     if settings.algorithm == Algorithm::Ed25519 {
         notes.push("keys.algorithm: OpenVPN Connect and builds with mbed TLS cannot use `ed25519`".to_owned());
+    }
+    if settings.control_channel == ControlChannel::TlsCryptV2 {
+        notes.push("control-channel.mode: `tls-crypt-v2` needs OpenVPN 2.5 or newer on servers and clients".to_owned());
     }
     notes
 }

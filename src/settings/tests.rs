@@ -149,7 +149,6 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[keys]\nkeep = \"sometimes\"", 4, "keys.keep", "until-revoked"),
         ("[ca]\ndays = 36501", 4, "ca.days", "to 36500"),
         ("[crl]\ndays = 1.5", 4, "crl.days", "whole number"),
-        ("[control-channel]\nmode = \"tls-crypt-v2\"", 4, "control-channel.mode", "not supported yet"),
         ("[control-channel]\nmode = \"none\"", 4, "control-channel.mode", "tls-auth"),
         ("[publish]\nmode = \"no\"", 4, "publish.mode", "manual"),
         ("[publish]\nafter = [\"push\"]", 4, "publish.after", "absolute path"),
@@ -173,6 +172,7 @@ fn what_may_surprise_is_noted() {
     assert!(notes("[server]\nproto = \"tcp\"").contains("speaks tcp"));
     assert!(notes("[server]\nport = 1195").contains("forwards it"));
     assert!(notes("[keys]\nalgorithm = \"ed25519\"").contains("mbed TLS"));
+    assert!(notes("[control-channel]\nmode = \"tls-crypt-v2\"").contains("2.5 or newer"));
     assert_eq!(notes("[network]\nroutes = [\"172.16.0.0/16\"]"), "");
 }
 
