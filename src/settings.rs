@@ -8,6 +8,7 @@ mod file_name;
 mod initial;
 mod network;
 mod notes;
+mod proxy;
 mod publishing;
 mod reader;
 mod remote;
@@ -22,8 +23,9 @@ pub use fault::{Fault, Faults};
 pub use file_name::FileName;
 pub use initial::{initial_text, Initial};
 pub use network::Network;
+pub use proxy::HttpProxy;
 pub use publishing::{load_publishing, Publish, PublishMode, Publishing};
-pub use remote::{Proto, Remote, RemoteError};
+pub use remote::{Endpoint, Proto, Remote, RemoteError};
 pub use server::{Management, Server, Without};
 pub use servers::ManagedServer;
 

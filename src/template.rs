@@ -141,7 +141,7 @@ impl Templates {
     }
 
     fn check(&self, settings: &Settings) -> Result<(), TemplateError> {
-        engine::check_names(CLIENT, &self.client, &CLIENT_NAMES, &["name"])?;
+        engine::check_names(CLIENT, &self.client, &CLIENT_NAMES, &["name", "poll_timeout"])?;
         engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn", "crl_file"])?;
         // the longest name there can be makes the longest lines
         let name = Name::parse(&"n".repeat(64)).expect("64 letters are a name");
@@ -162,9 +162,19 @@ pub const CLIENT: &str = "client.conf";
 /// The file that overrides the server's template.
 pub const SERVER: &str = "server.conf";
 
-/// The fields of [`ClientConfig`] that carry a setting; `name` may be left out.
-const CLIENT_NAMES: [&str; 8] =
-    ["vpn", "proto", "remotes", "float", "tun_mtu", "server_name_prefix", "extra", "credentials"];
+/// The fields of [`ClientConfig`] that carry a setting; `name` and `poll_timeout` may be left out.
+const CLIENT_NAMES: [&str; 10] = [
+    "vpn",
+    "proto",
+    "remotes",
+    "remote_random",
+    "http_proxy",
+    "float",
+    "tun_mtu",
+    "server_name_prefix",
+    "extra",
+    "credentials",
+];
 
 /// The fields of [`ServerConfig`] that carry a setting; `vpn` may be left out, and `crl_file`
 /// where the line that it belongs to says the same.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::directive::{quote, LineError};
 use crate::{
     name::Name,
-    settings::{ControlChannel, Remote, Settings},
+    settings::{ControlChannel, HttpProxy, Remote, Settings},
 };
 
 /// The holes of `templates/client.conf`. Every text is one or more words, quoted where needed.
@@ -16,6 +16,9 @@ pub struct ClientConfig {
     vpn: String,
     proto: Option<String>,
     remotes: Vec<String>,
+    remote_random: bool,
+    poll_timeout: Option<u16>,
+    http_proxy: Option<String>,
     float: bool,
     tun_mtu: Option<u16>,
     server_name_prefix: String,
@@ -33,6 +36,9 @@ impl ClientConfig {
             name: name.to_string(),
             vpn: quote(&settings.vpn_name)?,
             remotes: remotes.collect::<Result<_, _>>()?,
+            remote_random: client.remote_random,
+            poll_timeout: (client.remotes.len() > 1).then_some(POLL_TIMEOUT),
+            http_proxy: client.http_proxy.as_ref().map(proxy).transpose()?,
             proto,
             float: client.float,
             tun_mtu: client.tun_mtu,
@@ -67,6 +73,15 @@ fn parameters(remote: &Remote, with_proto: bool) -> Result<String, LineError> {
     let host = quote(&remote.host)?;
     Ok(if with_proto { format!("{host} {} {}", remote.port, remote.proto) } else { format!("{host} {}", remote.port) })
 }
+
+fn proxy(proxy: &HttpProxy) -> Result<String, LineError> {
+    Ok(format!("{} {}", quote(&proxy.host)?, proxy.port))
+}
+
+/// Seconds after which the next remote is tried when none has answered with a first packet (`check_server_poll_timeout`,
+/// forward.c), a handshake under way goes on. Without it `OpenVPN` waits for `hand-window`, a minute. Read from 2.4 on, also
+/// by `OpenVPN` Connect.
+const POLL_TIMEOUT: u16 = 10;
 
 /// What the template puts where the credentials go. A comment, so that a configuration in which it stayed would be
 /// refused for lack of credentials and not for an unknown word.

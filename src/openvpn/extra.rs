@@ -159,6 +159,8 @@ const CLIENT_REFUSED: Refusals = &[
     (&["client", "nobind", "auth-nocache"], "the profile has it already; the template can be overridden"),
     (&["remote", "port", "rport"], "it is the setting `client.remotes`"),
     (&["float"], "it is the setting `client.float`"),
+    (&["remote-random"], "it is the setting `client.remote-random`"),
+    (&["http-proxy"], "it is the setting `client.http-proxy`"),
     (&["verify-x509-name"], "the profile has it already; the prefix is the setting `server.name-prefix`"),
     (&["pull"], "`client` says it already, and OpenVPN Connect 3.8 stops at it"),
     (&["connection"], "NetworkManager cannot import it; several remotes are the setting `client.remotes`"),

@@ -5,8 +5,9 @@ use toml_edit::{Table, Value};
 
 use super::{
     file_name::FileName,
+    proxy::HttpProxy,
     reader::{self, Read, Reader, Section},
-    remote::Remote,
+    remote::{Proto, Remote},
 };
 use crate::{inventory::Role, openvpn::extra};
 
@@ -15,6 +16,10 @@ use crate::{inventory::Role, openvpn::extra};
 pub struct Client {
     /// In the order in which clients try them; at least one in settings that were loaded.
     pub remotes: Vec<Remote>,
+    /// Whether clients try them in an order of their own.
+    pub remote_random: bool,
+    /// The HTTP proxy between clients and the server; then every remote speaks tcp.
+    pub http_proxy: Option<HttpProxy>,
     /// How files of bundles are named.
     pub file_name: FileName,
     /// Whether the server's answers may come from another address.
@@ -31,6 +36,8 @@ impl Default for Client {
     fn default() -> Self {
         Self {
             remotes: Vec::new(),
+            remote_random: false,
+            http_proxy: None,
             file_name: FileName::default(),
             float: false,
             tun_mtu: None,
@@ -42,8 +49,11 @@ impl Default for Client {
 
 pub fn read(reader: &mut Reader, root: &Table) -> Client {
     let section = reader.section(root, "client", &KEYS);
+    let remotes = remotes(reader, &section);
     Client {
-        remotes: remotes(reader, &section),
+        remote_random: reader.one(&section, "remote-random", &reader::boolean).is_some_and(Read::into_value),
+        http_proxy: http_proxy(reader, &section, &remotes),
+        remotes,
         file_name: reader.one(&section, "file-name", &reader::parsed).map_or_else(FileName::default, Read::into_value),
         float: reader.one(&section, "float", &reader::boolean).is_some_and(Read::into_value),
         tun_mtu: reader.one(&section, "tun-mtu", &reader::number(576..=9000)).map(Read::into_value),
@@ -89,7 +99,17 @@ fn remotes(reader: &mut Reader, section: &Section) -> Vec<Remote> {
     remotes
 }
 
-const KEYS: [&str; 6] = ["remotes", "file-name", "float", "tun-mtu", "days", "extra"];
+/// A proxy connects by tcp alone (`options_postprocess_verify_ce`, `options.c`).
+fn http_proxy(reader: &mut Reader, section: &Section, remotes: &[Remote]) -> Option<HttpProxy> {
+    let proxy = reader.one(section, "http-proxy", &reader::parsed::<HttpProxy>)?;
+    if let Some(remote) = remotes.iter().find(|remote| remote.proto == Proto::Udp) {
+        let what = format!("a proxy carries tcp alone, and the remote `{remote}` speaks udp");
+        reader.fault(section, "http-proxy", proxy.line, what);
+    }
+    Some(proxy.value)
+}
+
+const KEYS: [&str; 8] = ["remotes", "remote-random", "http-proxy", "file-name", "float", "tun-mtu", "days", "extra"];
 
 /// What easy-rsa and Apple's platforms settled on.
 const DAYS: u32 = 825;

@@ -1,7 +1,7 @@
 //! What settings allow but may surprise: one sentence each, naming the setting.
 //! Knows no fault; what is refused is refused where it is read.
 
-use super::{ControlChannel, Settings};
+use super::{ControlChannel, Endpoint, Remote, Settings};
 use crate::{inventory::Role, openvpn::extra, pki::Algorithm};
 
 pub fn of(settings: &Settings) -> Vec<String> {
@@ -28,18 +28,25 @@ fn routes(settings: &Settings) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-fn remotes(settings: &Settings) -> impl Iterator<Item = String> + '_ {
+/// The remotes behind which there is no server that the settings know.
+fn remotes(settings: &Settings) -> Option<String> {
     let server = &settings.server;
-    settings.client.remotes.iter().filter_map(move |remote| {
-        let (port, proto) = (server.port, server.proto);
-        if remote.proto != proto {
-            Some(format!("client.remotes: `{remote}` does not match the server, which speaks {proto}"))
-        } else if remote.port != port {
-            Some(format!("client.remotes: `{remote}` works only if something forwards it to the server's port {port}"))
-        } else {
-            None
-        }
-    })
+    let own = Endpoint { port: server.port, proto: server.proto };
+    let known = |remote: &&Remote| remote.endpoint() == own || server.reachable_at.contains(&remote.endpoint());
+    let unknown: Vec<&Remote> = settings.client.remotes.iter().filter(|remote| !known(remote)).collect();
+    if unknown.is_empty() {
+        return None;
+    }
+    let named = |texts: Vec<String>| texts.join(", ");
+    let leading = named(unknown.iter().map(|remote| format!("`{remote}`")).collect());
+    let mut endpoints: Vec<String> = unknown.iter().map(|remote| format!("\"{}\"", remote.endpoint())).collect();
+    endpoints.sort();
+    endpoints.dedup();
+    Some(format!(
+        "client.remotes: no server listens where {leading} leads, the one of the settings is at {own}; where that is \
+         forwarded or another server is there, write `reachable-at = [{}]` under `[server]`",
+        named(endpoints)
+    ))
 }
 
 fn tun_mtu(mtu: u16) -> String {

@@ -24,6 +24,15 @@ pub enum Proto {
     Tcp,
 }
 
+/// Where a server can be reached on whatever host: `port[/proto]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Endpoint {
+    /// From 1.
+    pub port: u16,
+    /// What carries the tunnel.
+    pub proto: Proto,
+}
+
 /// Why a text is no remote.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 pub enum RemoteError {
@@ -42,6 +51,11 @@ pub enum RemoteError {
 }
 
 impl Remote {
+    /// Where it leads, on whatever host.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { port: self.port, proto: self.proto }
+    }
+
     /// Whether the host is an IPv6 address, which only a server that listens on IPv6 answers.
     pub fn is_ipv6(&self) -> bool {
         self.host.parse::<Ipv6Addr>().is_ok()
@@ -79,6 +93,24 @@ impl fmt::Display for Remote {
         } else {
             write!(f, "{}:{}/{}", self.host, self.port, self.proto)
         }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = RemoteError;
+
+    fn from_str(text: &str) -> Result<Self, RemoteError> {
+        let (port, proto) = match text.split_once('/') {
+            Some((port, proto)) => (port, proto.parse().map_err(RemoteError::Proto)?),
+            None => (text, Proto::default()),
+        };
+        Ok(Self { port: numbered(port)?, proto })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.port, self.proto)
     }
 }
 
@@ -183,6 +215,17 @@ mod tests {
             let error = text.parse::<Remote>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_is_a_port_and_a_protocol() {
+        let parsed = |text: &str| text.parse::<Endpoint>().map(|endpoint| endpoint.to_string());
+        assert_eq!(
+            (parsed("443/tcp").unwrap(), parsed("1194").unwrap()),
+            ("443/tcp".to_owned(), "1194/udp".to_owned())
+        );
+        assert!(parsed("tcp/443").is_err() && parsed("vpn:443/tcp").is_err() && parsed("0").is_err());
+        assert_eq!("a:443/tcp".parse::<Remote>().unwrap().endpoint().to_string(), "443/tcp");
     }
 
     proptest! {

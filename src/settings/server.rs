@@ -9,7 +9,7 @@ use super::{
     client::{self, Client},
     crl_file::CrlFile,
     reader::{self, Read, Reader, Section},
-    remote::{Proto, PORT},
+    remote::{Endpoint, Proto, PORT},
     servers,
 };
 use crate::{inventory::Role, name::Name};
@@ -21,6 +21,8 @@ pub struct Server {
     pub port: u16,
     /// What it speaks; the first remote's when not set.
     pub proto: Proto,
+    /// Where else clients reach a server of this VPN: ports that are forwarded, and those of further servers.
+    pub reachable_at: Vec<Endpoint>,
     /// How servers' names begin; clients check it.
     pub name_prefix: String,
     /// Whom it becomes after it has started.
@@ -70,6 +72,7 @@ impl Default for Server {
         Self {
             port: PORT,
             proto: Proto::default(),
+            reachable_at: Vec::new(),
             name_prefix: PREFIX.to_owned(),
             user: None,
             group: None,
@@ -90,6 +93,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
     let section = reader.section(root, "server", &KEYS);
     let first = client.remotes.first();
     let seconds = |most| move |value: &Value| reader::number(1..=most)(value);
+    let reachable = reader.many(&section, "reachable-at", &reader::parsed).unwrap_or_default();
     let without = reader.many(&section, "template-without", &reader::parsed).unwrap_or_default();
     Server {
         port: reader
@@ -98,6 +102,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         proto: reader
             .one(&section, "proto", &reader::parsed)
             .map_or(first.map_or_else(Proto::default, |remote| remote.proto), Read::into_value),
+        reachable_at: reachable.into_iter().map(Read::into_value).collect(),
         name_prefix: reader.one(&section, "name-prefix", &prefix).map_or_else(|| PREFIX.to_owned(), Read::into_value),
         user: reader.one(&section, "user", &account).map(Read::into_value),
         group: reader.one(&section, "group", &account).map(Read::into_value),
@@ -215,9 +220,10 @@ impl fmt::Display for Without {
 
 const PASSWORD_FILE: &str = "management-password-file";
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "port",
     "proto",
+    "reachable-at",
     "name-prefix",
     "user",
     "group",

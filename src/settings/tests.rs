@@ -40,9 +40,23 @@ fn the_server_listens_where_the_first_remote_says() {
 }
 
 #[test]
+fn remotes_that_lead_nowhere_are_noted_together() {
+    let two = load("[client]\nremotes = [\"a\", \"a:443/tcp\", \"b:443/tcp\", \"b:80/tcp\"]", "x").unwrap();
+    let [note] = &two.notes[..] else { panic!("{:?}", two.notes) };
+    assert!(note.contains("where `a:443/tcp`, `b:443/tcp`, `b:80/tcp` leads"), "{note}");
+    assert!(note.contains("write `reachable-at = [\"443/tcp\", \"80/tcp\"]`"), "{note}");
+}
+
+#[test]
+fn a_proxy_goes_with_tcp() {
+    let settings = load("[client]\nremotes = [\"a:443/tcp\"]\nhttp-proxy = \"[2001:db8::1]:3128\"", "x").unwrap();
+    assert_eq!(settings.client.http_proxy.unwrap().to_string(), "[2001:db8::1]:3128");
+}
+
+#[test]
 fn everything_can_be_set() {
     let settings = good(
-        "file-name = \"{name}-{vpn}\"\nfloat = true\ntun-mtu = 1000\ndays = 30\nextra = [\"mssfix 1300\"]\n\
+        "file-name = \"{name}-{vpn}\"\nremote-random = true\nfloat = true\ntun-mtu = 1000\ndays = 30\nextra = [\"mssfix 1300\"]\n\
          [vpn]\nname = \"Example VPN\"\n\
          [server]\nport = 1195\nproto = \"tcp\"\nname-prefix = \"gate\"\nuser = \"nobody\"\ngroup = \"nogroup\"\n\
          management = \"127.0.0.1 7505\"\ncrl-file = \"crl/crl.pem\"\nextra = [\"max-clients 9\"]\ndays = 90\ntemplate-without = [\"crl-verify\"]\n\
@@ -53,6 +67,7 @@ fn everything_can_be_set() {
     );
     let Settings { client, server, network, .. } = &settings;
     assert_eq!((settings.vpn_name.as_str(), client.file_name.to_string().as_str()), ("Example VPN", "{name}-{vpn}"));
+    assert!(client.remote_random);
     assert_eq!((client.float, client.tun_mtu, client.days, client.extra.len()), (true, Some(1000), 30, 1));
     assert_eq!((server.port, server.proto, server.name_prefix.as_str()), (1195, Proto::Tcp, "gate"));
     assert_eq!((server.user.as_deref(), server.group.as_deref()), (Some("nobody"), Some("nogroup")));
@@ -112,6 +127,13 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[vpn]\nname = \"a\\nb\"", 4, "vpn.name", "printable"),
         ("file-name = \"client\"", 3, "client.file-name", "{name}"),
         ("float = \"yes\"", 3, "client.float", "`true` or `false`"),
+        ("remote-random = 1", 3, "client.remote-random", "`true` or `false`"),
+        ("http-proxy = \"proxy\"", 3, "client.http-proxy", "a host and a port"),
+        ("http-proxy = \"a:b@proxy:1\"", 3, "client.http-proxy", "no password"),
+        ("http-proxy = \"proxy:8080\"", 3, "client.http-proxy", "speaks udp"),
+        ("extra = [\"http-proxy proxy 8080\"]", 3, "client.extra", "client.http-proxy"),
+        ("extra = [\"remote-random\"]", 3, "client.extra", "client.remote-random"),
+        ("[server]\nreachable-at = [\"tcp\"]", 4, "server.reachable-at", "no port"),
         ("tun-mtu = 100", 3, "client.tun-mtu", "from 576"),
         ("days = 0", 3, "client.days", "from 1 to 36500"),
         ("days = 4294967297", 3, "client.days", "from 1 to 36500"),
@@ -169,8 +191,10 @@ fn what_may_surprise_is_noted() {
     assert!(notes("[network]\nroutes = [\"10.0.0.0/8\"]").contains("`10.0.0.0/8` contains the pool"));
     assert!(notes("tun-mtu = 1000").contains("`mssfix`"));
     assert!(notes("extra = [\"cipher AES-256-CBC\"]").contains("NetworkManager"));
-    assert!(notes("[server]\nproto = \"tcp\"").contains("speaks tcp"));
-    assert!(notes("[server]\nport = 1195").contains("forwards it"));
+    assert!(notes("[server]\nproto = \"tcp\"")
+        .contains("where `vpn.example.com:1194/udp` leads, the one of the settings is at 1194/tcp"));
+    assert!(notes("[server]\nport = 1195").contains("write `reachable-at = [\"1194/udp\"]`"));
+    assert_eq!(notes("[server]\nport = 1195\nreachable-at = [\"1194\", \"443/tcp\"]"), "");
     assert!(notes("[keys]\nalgorithm = \"ed25519\"").contains("mbed TLS"));
     assert!(notes("[control-channel]\nmode = \"tls-crypt-v2\"").contains("2.5 or newer"));
     assert_eq!(notes("[network]\nroutes = [\"172.16.0.0/16\"]"), "");

@@ -20,6 +20,7 @@ mod made;
 mod mount;
 mod network;
 mod openvpn;
+mod paths;
 mod publishing;
 mod races;
 mod reference;
