@@ -44,6 +44,14 @@ fn tls_auth_connects_with_both_keys_over_both_transports() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn tls_crypt_v2_connects_over_both_transports() {
+    for proto in ["udp", "tcp"] {
+        both_bundles_connect(&format!("--control-channel tls-crypt-v2 --remote 10.99.0.1:1196/{proto}"));
+    }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn the_other_keys_connect() {
     for key in ["p384", "ed25519", "rsa3072"] {
         both_bundles_connect(&format!("--key {key}"));

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client_keys;
 mod clock;
 mod connect;
 mod crash;
