@@ -1,7 +1,10 @@
 //! Bundles on their way out: staged as unnamed files before the commit, put in place after it.
 //! Knows nothing of what was decided; a failure here never undoes an act.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -64,6 +67,9 @@ pub struct Delivery {
     pub bundles: Vec<Delivered>,
     /// Not in place.
     pub undelivered: Vec<Undelivered>,
+    /// Directories in which others can read private files after all.
+    #[serde(skip)]
+    pub exposed: BTreeSet<PathBuf>,
     /// The one bundle for standard output.
     #[serde(skip)]
     pub stdout: Option<Secret>,
@@ -98,15 +104,17 @@ impl Outputs {
 /// Puts bundles in place. One that fails does not keep back the others.
 pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
     let mut delivery = Delivery::default();
-    let (mut files, mut named) = (Vec::new(), Vec::new());
+    let (mut files, mut named, mut private) = (Vec::new(), Vec::new(), Vec::new());
     for StagedBundle { name, path, content } in staged {
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
             Content::Directory(directory) => {
+                private.extend(directory.private_paths());
                 let problem = directory.release().err().map(|error| error.to_string());
                 delivery.note(name, path, problem);
             }
             Content::File(file) => {
+                private.extend(file.private_path());
                 named.push((name, path, file.path()));
                 files.push(file);
             }
@@ -117,10 +125,31 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         let problem = failed.iter().find(|(failed, _)| *failed == real || real.parent() == Some(failed));
         delivery.note(name, path, problem.map(|(_, error)| error.to_string()));
     }
+    delivery.note_exposed(&private);
     delivery
 }
 
+/// What is said of a private file in a directory whose file system keeps no modes.
+fn exposure(dir: &Path) -> String {
+    let shown = if dir.as_os_str().is_empty() { ".".to_owned() } else { files::shown(dir) };
+    format!(
+        "the file system of `{shown}` keeps no file modes: everybody with access to it can read the private keys that were \
+         written there"
+    )
+}
+
 impl Delivery {
+    /// Looks whether others can read these. What cannot be looked at was not put in place, and that is said elsewhere.
+    pub(super) fn note_exposed(&mut self, private: &[PathBuf]) {
+        let open = private.iter().filter(|path| files::is_exposed(path).unwrap_or(false));
+        self.exposed.extend(open.filter_map(|path| path.parent()).map(Path::to_owned));
+    }
+
+    /// What people should know of where the bundles are.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        self.exposed.iter().map(|dir| exposure(dir))
+    }
+
     fn note(&mut self, name: Name, path: PathBuf, problem: Option<String>) {
         match problem {
             None => self.bundles.push(Delivered { name, path }),
@@ -132,6 +161,7 @@ impl Delivery {
     pub(super) fn extend(&mut self, more: Self) {
         self.bundles.extend(more.bundles);
         self.undelivered.extend(more.undelivered);
+        self.exposed.extend(more.exposed);
         self.stdout = more.stdout.or(self.stdout.take());
     }
 }

@@ -88,6 +88,7 @@ impl Authority {
             progress(done * BATCH + batch.len(), total);
         }
         drop(view);
+        outcome.warnings.extend(outcome.delivery.warnings());
         if outcome.changed && request.outputs.destination != Destination::Nowhere {
             let noted = workshop.bundles(shared.has_dh()).and_then(|now| self.note_bundles(&peers, &now, &unlocked));
             outcome.warnings.extend(noted.err().map(|error| {

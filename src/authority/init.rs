@@ -169,10 +169,14 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     outcome.delivery = deliver::release(made.staged);
     if let Some((path, staged)) = recovery {
         match staged.release() {
-            Ok(()) => outcome.recovery = Some(path.clone()),
+            Ok(()) => {
+                outcome.delivery.note_exposed(std::slice::from_ref(path));
+                outcome.recovery = Some(path.clone());
+            }
             Err(error) => outcome.recovery_problem = Some(error.to_string()),
         }
     }
+    outcome.warnings.extend(outcome.delivery.warnings());
     if outcome.target.is_some() {
         // the server there may be one that drops its privileges and could not read what was put there
         match Authority::open(&request.dir, Access::Write, actor) {

@@ -169,6 +169,7 @@ impl Authority {
         self.commit(writing, "issue", events, false, Some(unlocked))?;
         outcome.changed = !outcome.issued.is_empty();
         outcome.delivery.extend(deliver::release(staged));
+        outcome.warnings.extend(outcome.delivery.warnings());
         self.tend(unlocked, &publishing, &mut outcome.warnings);
         if !self.has_no_target(&publishing) {
             self.publish_quietly(&publishing, &mut outcome.warnings);

@@ -170,6 +170,7 @@ impl Authority {
         self.commit(writing, "renew", events, false, Some(unlocked))?;
         outcome.changed = !outcome.renewed.is_empty();
         outcome.delivery.extend(deliver::release(staged));
+        outcome.warnings.extend(outcome.delivery.warnings());
         if request.overlap == 0 {
             outcome.published = Some(self.publish_unless(request.no_publish, &publishing));
         } else if !request.no_publish {

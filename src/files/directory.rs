@@ -10,12 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{Gid, Mode, Uid};
-
 use super::{
     fault::FileError,
     folder::Folder,
     hidden::{hidden_name, HiddenFolder},
+    modes,
     stage::{release, stage_in, Content, OnFailure, Shape, Staged, Unreleased},
     Kind, Overwrite, Owner, Standing, Visibility,
 };
@@ -64,6 +63,17 @@ pub fn stage_directory(
 }
 
 impl StagedDirectory {
+    /// Where those of its files will be that are for their owner alone.
+    pub fn private_paths(&self) -> Vec<PathBuf> {
+        match &self.0 {
+            Plan::Fill { below, files } => {
+                let here = files.iter().filter_map(Staged::private_path);
+                here.chain(below.iter().flat_map(Self::private_paths)).collect()
+            }
+            Plan::New { home, name, contents, .. } => contents.private_paths(&home.path.join(name)),
+        }
+    }
+
     /// Puts the directory, or its files, in place and makes that durable. A new directory appears whole or not at all;
     /// in one that was there, what follows a file that failed is left out.
     pub fn release(self) -> Result<(), Unreleased> {
@@ -174,6 +184,11 @@ fn build(
 }
 
 impl Contents {
+    fn private_paths(&self, dir: &Path) -> Vec<PathBuf> {
+        let here = self.files.iter().filter(|(_, content)| content.is_private()).map(|(name, _)| dir.join(name));
+        here.chain(self.below.iter().flat_map(|(name, below)| below.private_paths(&dir.join(name)))).collect()
+    }
+
     /// Puts everything into a directory that nobody else looks into yet, `path` once it has its name; those below first,
     /// so that each is durable when the one around it is.
     fn enter(
@@ -189,12 +204,8 @@ impl Contents {
         for (name, content) in &self.files {
             content.enter(folder, name)?;
         }
-        let fault = |errno| FileError::from_errno(path, "create", errno);
-        if let Some(Owner { uid, gid }) = owner {
-            rustix::fs::fchown(&folder.descriptor, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-                .map_err(fault)?;
-        }
-        rustix::fs::fchmod(&folder.descriptor, Mode::from_raw_mode(visibility.directory_mode())).map_err(fault)?;
+        modes::set(&folder.descriptor, owner, visibility.directory_mode())
+            .map_err(|errno| FileError::from_errno(path, "create", errno))?;
         folder.sync()
     }
 }
@@ -248,6 +259,7 @@ mod tests {
     use super::*;
     use crate::files::{list, standing};
     use proptest::prelude::*;
+    use rustix::fs::Mode;
     use std::os::unix::fs::{symlink, PermissionsExt};
 
     const PARTS: [Part; 3] = [

@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::fault::FileError;
+use super::{fault::FileError, modes};
 
 /// A directory held open, so that nobody can put another in its place between looking and writing.
 pub(super) struct Folder {
@@ -82,7 +82,7 @@ impl Folder {
         match rustix::fs::openat(&self.descriptor, ".", flags, Mode::from_raw_mode(0o600)) {
             Ok(file) if rustix::fs::stat(descriptor_path(&file)).is_ok() => Ok(Some(file)),
             // EISDIR: kernels before 3.11; EINVAL: some FUSE file systems
-            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => Ok(None),
+            Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => Ok(None),
             Err(errno) => Err(FileError::from_errno(&self.path, "write into", errno)),
         }
     }
@@ -100,7 +100,7 @@ impl Folder {
         rustix::fs::mkdirat(&self.descriptor, name, mode).map_err(|errno| self.fault(name, "create", errno))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&self.descriptor, name, flags, Mode::empty())
-            .and_then(|handle| rustix::fs::chmod(descriptor_path(&handle), mode))
+            .and_then(|handle| modes::set_at(&descriptor_path(&handle), mode.as_raw_mode()))
             .map_err(|errno| self.fault(name, "set the mode of", errno))?;
         self.enter(name)
     }
@@ -127,7 +127,7 @@ impl Folder {
         }
     }
 
-    /// Where the file system cannot rename without replacing (NFS): a file by a second link, which never replaces;
+    /// Where the file system cannot rename without replacing (NFS, FUSE): a file by a second link, which never replaces;
     /// a directory by a plain rename, which replaces nothing but an empty directory.
     fn take_without_flag(&self, from: &Self, old: &OsStr, new: &OsStr) -> Result<(), FileError> {
         let fault = |errno| self.fault(new, "put in place", errno);
@@ -136,8 +136,20 @@ impl Folder {
             Err(Errno::PERM | Errno::ISDIR) if from.holds_folder(old)? => {
                 rustix::fs::renameat(&from.descriptor, old, &self.descriptor, new).map_err(fault)
             }
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => self.take_over_own(from, old, new),
             Err(errno) => Err(fault(errno)),
         }
+    }
+
+    /// Where there are no links either (exFAT behind FUSE, some shares): a file is put over an empty one of ours, which is
+    /// only made when the name is free. A kill between the two leaves the empty one.
+    fn take_over_own(&self, from: &Self, old: &OsStr, new: &OsStr) -> Result<(), FileError> {
+        drop(self.create(new)?);
+        rustix::fs::renameat(&from.descriptor, old, &self.descriptor, new).map_err(|errno| {
+            // the error that led here is the one to tell
+            let _ = self.unlink(new);
+            self.fault(new, "put in place", errno)
+        })
     }
 
     /// Renames inside the directory, over what has the new name.

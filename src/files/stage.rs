@@ -13,13 +13,13 @@ use std::{
     sync::Arc,
 };
 
-use rustix::fs::{Gid, Mode, Stat, Timespec, Timestamps, Uid, UTIME_OMIT};
+use rustix::fs::{Stat, Timespec, Timestamps, UTIME_OMIT};
 
 use super::{
     fault::{shown, FileError},
     folder::Folder,
     hidden::Hidden,
-    Kind, Overwrite, Owner, Standing, Visibility,
+    modes, Kind, Overwrite, Owner, Standing, Visibility,
 };
 use crate::secret::Secret;
 
@@ -65,6 +65,11 @@ impl Staged {
     /// Where it will be.
     pub fn path(&self) -> PathBuf {
         self.folder.path.join(&self.name)
+    }
+
+    /// Where it will be, when it is for its owner alone.
+    pub fn private_path(&self) -> Option<PathBuf> {
+        (self.content.is_private()).then(|| self.path())
     }
 
     /// Gives the file its name and makes that durable.
@@ -140,6 +145,10 @@ impl Content {
         Ok(Self { body, shape })
     }
 
+    pub(super) fn is_private(&self) -> bool {
+        self.shape.visibility == Visibility::Private
+    }
+
     /// Puts it under a name that must be free, in a directory that nobody else looks into yet.
     pub(super) fn enter(&self, folder: &Folder, name: &OsStr) -> Result<(), FileError> {
         match &self.body {
@@ -169,10 +178,7 @@ impl Shape {
     /// Owner and mode first, so that the bytes are never in a file that others may open.
     fn fill(self, file: OwnedFd, bytes: &[u8], path: &Path) -> Result<OwnedFd, FileError> {
         let fault = |errno| FileError::from_errno(path, "write", errno);
-        if let Some(Owner { uid, gid }) = self.owner {
-            rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(fault)?;
-        }
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(self.visibility.file_mode())).map_err(fault)?;
+        modes::set(&file, self.owner, self.visibility.file_mode()).map_err(fault)?;
         let mut file = std::fs::File::from(file);
         file.write_all(bytes).map_err(|error| FileError::from_io(path, "write", error))?;
         let file = OwnedFd::from(file);

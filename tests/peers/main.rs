@@ -30,6 +30,7 @@ mod serials;
 mod sessions;
 mod site;
 mod state;
+mod sticks;
 mod stored;
 mod strace;
 mod together;

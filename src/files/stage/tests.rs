@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::files::{create_private, list, read, standing};
+use rustix::fs::Mode;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
 fn staged(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<Staged, FileError> {
