@@ -141,7 +141,8 @@ impl Templates {
     }
 
     fn check(&self, settings: &Settings) -> Result<(), TemplateError> {
-        engine::check_names(CLIENT, &self.client, &CLIENT_NAMES, &["name", "poll_timeout"])?;
+        let (needed, others) = client_names(settings);
+        engine::check_names(CLIENT, &self.client, &needed, &others)?;
         engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn", "crl_file"])?;
         // the longest name there can be makes the longest lines
         let name = Name::parse(&"n".repeat(64)).expect("64 letters are a name");
@@ -149,6 +150,17 @@ impl Templates {
         self.server(settings, true)?;
         self.server(settings, false).map(drop)
     }
+}
+
+/// The names that a client's template must use, and those that it may leave out: what came later than the first templates
+/// is only missed where it is set.
+fn client_names(settings: &Settings) -> (Vec<&'static str>, Vec<&'static str>) {
+    let (mut needed, mut others) = (CLIENT_NAMES.to_vec(), vec!["name", "poll_timeout"]);
+    let client = &settings.client;
+    for (name, set) in [("remote_random", client.remote_random), ("http_proxy", client.http_proxy.is_some())] {
+        if set { &mut needed } else { &mut others }.push(name);
+    }
+    (needed, others)
 }
 
 /// A name that stands for all.
@@ -162,19 +174,9 @@ pub const CLIENT: &str = "client.conf";
 /// The file that overrides the server's template.
 pub const SERVER: &str = "server.conf";
 
-/// The fields of [`ClientConfig`] that carry a setting; `name` and `poll_timeout` may be left out.
-const CLIENT_NAMES: [&str; 10] = [
-    "vpn",
-    "proto",
-    "remotes",
-    "remote_random",
-    "http_proxy",
-    "float",
-    "tun_mtu",
-    "server_name_prefix",
-    "extra",
-    "credentials",
-];
+/// The fields of [`ClientConfig`] that carry a setting in every authority.
+const CLIENT_NAMES: [&str; 8] =
+    ["vpn", "proto", "remotes", "float", "tun_mtu", "server_name_prefix", "extra", "credentials"];
 
 /// The fields of [`ServerConfig`] that carry a setting; `vpn` may be left out, and `crl_file`
 /// where the line that it belongs to says the same.

@@ -1,10 +1,12 @@
 //! Why an act was not done: one enum for the family of acts, the causes kept.
 //! Knows no exit code and no hint; the command line decides those.
 
+use std::path::PathBuf;
+
 use crate::{
     authority::{backup::BackupFault, KeyholderError},
     bundle::BundleError,
-    files::{DirectoryFault, FileError},
+    files::{self, DirectoryFault, FileError},
     inventory::{Role, Status},
     name::Name,
     pki::{CertificateError, CrlError, KeyError, SignError},
@@ -241,6 +243,16 @@ pub enum AuthorityError {
     /// The settings ask for another kind of `ta.key` than the authority has.
     #[error("no bundle was made: `control-channel.mode` says `{0}`, and the authority's ta.key is of another kind")]
     OtherControlKey(ControlChannel),
+    /// Two bundles would be one file.
+    #[error("the bundles of `{one}` and `{other}` would both be `{}`; nothing was written", files::shown(.path))]
+    Collision {
+        /// Whose bundle.
+        one: Name,
+        /// And whose.
+        other: Name,
+        /// The file or directory.
+        path: PathBuf,
+    },
     /// Something asked for makes no sense together.
     #[error("{0}")]
     Usage(String),

@@ -65,6 +65,7 @@ impl Authority {
         let view = self.view()?;
         let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
         check_single(&peers, request)?;
+        workshop.refuse_collisions(peers.iter().map(|peer| (&peer.name, peer.role, &request.outputs)))?;
         for peer in &peers {
             workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
         }

@@ -287,6 +287,9 @@ impl Making<'_> {
 
     /// The server first, then the clients; each with its key.
     fn leaves(&self) -> Result<Vec<Leaf>, AuthorityError> {
+        let (servers, clients) = (self.outputs(Role::Server), self.outputs(Role::Client));
+        let clients = self.request.clients.iter().map(|name| (name, Role::Client, &clients));
+        self.workshop.refuse_collisions(clients.chain([(&self.request.server, Role::Server, &servers)]))?;
         let server = std::iter::once((self.request.server.clone(), Role::Server));
         let clients = self.request.clients.iter().map(|name| (name.clone(), Role::Client));
         let with_key = |(name, role)| Ok(Leaf { name, role, key: PrivateKey::generate(self.settings().algorithm)? });

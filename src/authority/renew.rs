@@ -116,11 +116,14 @@ impl Authority {
                 return Ok(outcome);
             }
             request.outputs.check_for(candidates.len())?;
+            let mut written = Vec::new();
             for Candidate { peer, .. } in &candidates {
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
                     workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
+                    written.push((&peer.name, peer.role, &request.outputs));
                 }
             }
+            workshop.refuse_collisions(written)?;
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
         let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);

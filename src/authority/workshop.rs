@@ -2,7 +2,10 @@
 //! an unnamed file before the commit.
 //! Knows nothing of what was decided, or of how bundles get their names after the commit.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Component, Path, PathBuf},
+};
 
 use crate::{
     authority::{
@@ -83,6 +86,27 @@ impl Workshop<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether two bundles would have one name, also where names that differ in case only are one: `client.file-name` may
+    /// make of a client's name what a server is called.
+    pub fn refuse_collisions<'p>(
+        &self,
+        bundles: impl IntoIterator<Item = (&'p Name, Role, &'p Outputs)>,
+    ) -> Result<(), AuthorityError> {
+        let mut places: HashMap<String, &Name> = HashMap::new();
+        for (name, role, outputs) in bundles {
+            let Some(path) = self.path(name, role, outputs) else { continue };
+            match places.insert(place(&path), name) {
+                None => {}
+                Some(other) if other == name => return Err(AuthorityError::Twice(name.clone())),
+                Some(other) => {
+                    let (one, other) = (other.clone(), name.clone());
+                    return Err(AuthorityError::Collision { one, other, path });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The digest of what settings and templates put into a bundle that is made now; none when it goes nowhere. A bundle
@@ -237,6 +261,12 @@ impl CurrentBundles {
             Role::Server => self.server,
         }
     }
+}
+
+/// A path as it is compared with others: without `.` and without regard to case.
+fn place(path: &Path) -> String {
+    let named = path.components().filter(|component| *component != Component::CurDir);
+    named.collect::<PathBuf>().to_string_lossy().to_ascii_lowercase()
 }
 
 fn to_stdout(made: Bundle, name: &Name) -> Result<StagedBundle, AuthorityError> {

@@ -260,6 +260,9 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             .iter()
             .map(|label| format!("`--passphrase-of {0}=FILE` keeps it, `--drop {0}` leaves it out", label_typed(label)))
             .collect(),
+        AuthorityError::Collision { one, .. } => vec![format!(
+            "`vpnpki export {one} -o PATH` writes one of them elsewhere; `file-name` under `[client]` in `vpnpki.toml` names clients' bundles"
+        )],
         AuthorityError::OtherControlKey(asked) => vec![other_control_key(*asked)],
         AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
         AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],

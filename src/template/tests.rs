@@ -69,6 +69,18 @@ fn a_setting_without_effect_is_refused_unless_meant() {
 }
 
 #[test]
+fn a_setting_that_came_later_is_missed_only_where_it_is_set() {
+    let without = client().replace("{% if remote_random %}\nremote-random\n{% endif %}\n", "");
+    let tried = |set: &str| {
+        let settings = load(&format!("[client]\nremotes = [\"vpn.example.com:443/tcp\"]\n{set}"), "x").unwrap();
+        Templates::with_overrides(vec![(CLIENT.to_owned(), without.clone())], &settings)
+    };
+    assert!(tried("").is_ok() && tried("http-proxy = \"proxy:3128\"").is_ok());
+    let error = tried("remote-random = true").unwrap_err().to_string();
+    assert!(error.contains("`remote_random` is not used"), "{error}");
+}
+
+#[test]
 fn what_protects_cannot_be_left_out_unless_a_setting_names_it() {
     for (file, text, line, word) in [
         (SERVER, server().replace("{{ crl_file }}", "crl.pem"), "crl-verify crl.pem\n", "crl-verify"),

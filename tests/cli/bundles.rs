@@ -3,7 +3,10 @@
 
 use std::{fs, io::Read};
 
-use vpnpki::pki::{read_leaf, IssuerCertificate, PrivateKey};
+use vpnpki::{
+    openvpn::tls_crypt_v2::{ClientKey, Metadata, ServerKey},
+    pki::{read_leaf, IssuerCertificate, PrivateKey},
+};
 
 use crate::{common::tree, site::Site};
 
@@ -148,6 +151,91 @@ fn bundles_are_named_as_the_settings_say() {
     let inside: Vec<String> = entries(&site, "client2-office.zip").into_iter().map(|(name, _)| name).collect();
     assert_eq!(inside, ["config.ovpn", "ca.crt", "client2.crt", "client2.key", "ta.key"]);
     assert!(site.text("client2-office.ovpn").contains("setenv FRIENDLY_NAME office"));
+}
+
+#[test]
+fn every_command_and_format_names_bundles_as_the_settings_say() {
+    let site = Site::empty();
+    fs::create_dir(site.path("pki")).expect("a directory");
+    let settings =
+        "[client]\nremotes = [\"vpn.example.com\"]\nfile-name = \"{vpn}-{name}\"\n[vpn]\nname = \"Our VPN\"\n";
+    site.write("pki/vpnpki.toml", settings);
+    site.run("init --no-passphrase --issue client1").succeeds();
+    site.run("issue client2").succeeds();
+    site.run("export client1 --format zip").succeeds();
+    site.run("export client1 --format dir").succeeds();
+    fs::create_dir(site.path("new")).expect("a directory");
+    site.run("renew client1 -o new").succeeds();
+    fs::create_dir(site.path("all")).expect("a directory");
+    site.run("export --all --format zip -o all").succeeds();
+    for made in ["client1.ovpn", "client2.ovpn", "client1.zip", "client1/config.ovpn"] {
+        assert!(site.path(&format!("Our-VPN-{made}")).exists(), "{made}");
+    }
+    assert_eq!(names_in(&site, "new"), ["Our-VPN-client1.ovpn"]);
+    assert_eq!(names_in(&site, "all"), ["Our-VPN-client1.zip", "Our-VPN-client2.zip", "server.zip"]);
+}
+
+#[test]
+fn bundles_that_would_be_one_file_are_refused_before_anything_is_written() {
+    let site = Site::made("--issue Edge --server-name server-edge");
+    site.set("#file-name", "file-name = \"server-{name}\"");
+    let why = "the bundles of `Edge` and `server-edge` would both be";
+    site.refuses("export --all --format zip --force", 1, why).says("hint: `vpnpki export Edge -o PATH`");
+    site.refuses("renew Edge server-edge --format dir -o .", 1, why);
+    site.refuses("export Edge Edge --force", 2, "`Edge` is named twice");
+    site.run("export Edge --format zip").succeeds();
+}
+
+#[test]
+fn an_authority_whose_first_bundles_would_be_one_file_is_not_made() {
+    let site = Site::empty();
+    fs::create_dir(site.path("pki")).expect("a directory");
+    site.write("pki/vpnpki.toml", "[client]\nremotes = [\"a\"]\nfile-name = \"server-{name}\"\n");
+    let line = "init --no-passphrase --server-name server-1.ovpn --issue 1";
+    site.refuses(line, 1, "the bundles of `1` and `server-1.ovpn` would both be");
+}
+
+#[test]
+fn with_tls_crypt_v2_every_bundle_has_a_key_of_its_own() {
+    let site = Site::made("--control-channel tls-crypt-v2 --issue client1 --issue client2");
+    let server = ServerKey::parse(&site.read("server/ta.key")).expect("a server key");
+    site.run("export client1 --format dir").succeeds();
+    site.run("export client1 --format zip").succeeds();
+    let zipped = entries(&site, "client1.zip").pop().expect("an entry");
+    assert_eq!(zipped.0, "ta.key");
+    let files = [site.read("client1.ovpn"), site.read("client2.ovpn"), site.read("client1/ta.key"), zipped.1];
+    let mut seen = std::collections::HashSet::new();
+    for file in files {
+        let key = ClientKey::parse(&file).expect("a client key");
+        assert!(matches!(key.unwrap(&server), Ok(Metadata::Made(_))));
+        assert!(seen.insert(key.to_pem().expose().to_vec()), "one key in two bundles");
+    }
+    assert!(site.text("client1/config.ovpn").contains("\ntls-crypt-v2 ta.key\n"));
+    assert!(site.text("server/server.conf").contains("\ntls-crypt-v2 ta.key\n"));
+    site.run("export server -o again").succeeds();
+    assert_eq!(site.read("again/ta.key"), site.read("server/ta.key"));
+}
+
+#[test]
+fn a_control_channel_of_another_kind_makes_no_bundle() {
+    for (made, asked) in [("tls-crypt", "tls-crypt-v2"), ("tls-crypt-v2", "tls-auth")] {
+        let site = Site::made(&format!("--control-channel {made} --issue client1"));
+        site.set("mode", &format!("mode = \"{asked}\""));
+        let why = format!("`control-channel.mode` says `{asked}`, and the authority's ta.key is of another kind");
+        for line in ["export client1 --force", "export server --format zip", "export --all --force -o ."] {
+            site.refuses(line, 1, &why).says("hint: write `mode = \"tls-crypt");
+        }
+        // SQLite's own files may come and go; what counts is that nobody was issued
+        site.run("issue client2").exits(1).says(&why);
+        site.run("show client2").exits(1);
+        site.set("mode", &format!("mode = \"{made}\""));
+        site.run("issue client2").succeeds();
+    }
+    // the same key serves both
+    let site = Site::made("--control-channel tls-crypt --issue client1");
+    site.set("mode", "mode = \"tls-auth\"");
+    site.run("export client1 --force").succeeds();
+    assert!(site.text("client1.ovpn").contains("\nkey-direction 1\n"));
 }
 
 #[test]
