@@ -12,6 +12,7 @@ use crate::{
         workshop::{Own, Workshop},
         Authority, AuthorityError, Keyholder, Unlocked,
     },
+    bundle::Key,
     files,
     inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
     name::Name,
@@ -338,7 +339,7 @@ impl Plan {
             name: self.profile.name.clone(),
             role: self.profile.role,
             certificate_pem: pki::certificate_pem(der),
-            key_pem: key.to_pem(),
+            key: Key::Here(key.to_pem()),
         }
     }
 

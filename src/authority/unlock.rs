@@ -10,13 +10,14 @@ use crate::{
         workshop::{Own, ServerShare, Shared},
         Authority, AuthorityError,
     },
+    bundle::Key,
     files::{self, FileError},
     inventory::{Change, Parameter, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
     time::Time,
-    vault::{self, Binding, IdentityError, IdentityFile, Key, Plugins, VaultKeys},
+    vault::{self, Binding, IdentityError, IdentityFile, Plugins, VaultKeys},
 };
 
 /// Who can open the vault.
@@ -103,14 +104,14 @@ pub(super) fn open_vault(
     if identity.is_none() && phrases.is_empty() {
         return Err(KeyholderError::Missing("identity").into());
     }
-    let open = |those: &[&Unlocker], key: &Key<'_>| {
+    let open = |those: &[&Unlocker], key: &vault::Key<'_>| {
         let copies = those.iter().map(|unlocker| &*unlocker.wrapped);
         let (place, vault) = vault::open_which(copies, key)?;
         Ok::<_, AuthorityError>((vault, those[place].clone()))
     };
     let (vault, by) = match &identity {
-        Some(identity) => open(&keys, &Key::Identities(identity))?,
-        None => open(&phrases, &Key::Passphrase(&keyholder.passphrase()?))?,
+        Some(identity) => open(&keys, &vault::Key::Identities(identity))?,
+        None => open(&phrases, &vault::Key::Passphrase(&keyholder.passphrase()?))?,
     };
     Ok(Opened { vault, by, identity })
 }
@@ -181,7 +182,7 @@ impl Unlocked {
             return Err(AuthorityError::ForeignKey(peer.name.clone()));
         }
         let certificate_pem = pki::certificate_pem(&der);
-        Ok(Own { name: peer.name.clone(), role: peer.role, certificate_pem, key_pem })
+        Ok(Own { name: peer.name.clone(), role: peer.role, certificate_pem, key: Key::Here(key_pem) })
     }
 }
 

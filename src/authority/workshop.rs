@@ -9,7 +9,7 @@ use crate::{
         deliver::{Content, Destination, Outputs, StagedBundle},
         issue, Authority, AuthorityError,
     },
-    bundle::{self, Bundle, ClientMaterial, Format, Part, ServerMaterial},
+    bundle::{self, Bundle, ClientMaterial, Format, Key, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
@@ -52,7 +52,7 @@ pub(super) struct Own {
     pub name: Name,
     pub role: Role,
     pub certificate_pem: String,
-    pub key_pem: Secret,
+    pub key: Key,
 }
 
 impl Shared {
@@ -105,12 +105,13 @@ impl Workshop {
         let ca_pem = shared.ca_pem.clone();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
-                let Own { name, certificate_pem, key_pem, .. } = own;
-                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key }, outputs)
+                let Own { name, certificate_pem, key, .. } = own;
+                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key, control_key }, outputs)
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
             (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
-                let Own { name, certificate_pem, key_pem, .. } = own;
+                let Own { name, certificate_pem, key, .. } = own;
+                let key_pem = key.into_here(outputs.order.format(Role::Server))?;
                 let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
                 let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
                 self.stage_server(&name, &material, outputs)
@@ -127,7 +128,7 @@ impl Workshop {
             Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file) })
         };
         Ok(vec![
-            stage(key, own.key_pem.expose(), Visibility::Private)?,
+            stage(key, own.key.here(Format::Dir)?.expose(), Visibility::Private)?,
             stage(certificate, own.certificate_pem.as_bytes(), Visibility::Public)?,
         ])
     }
