@@ -16,6 +16,7 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use profile::{check as check_profile, key_is_elsewhere};
 
 /// A bundle that was made.
 pub enum Bundle {

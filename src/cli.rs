@@ -10,6 +10,7 @@ mod crl;
 mod csr;
 mod doctor;
 mod encryption;
+mod enroll;
 mod environment;
 mod export;
 mod failure;
@@ -104,6 +105,7 @@ enum Command {
     Resume(suspend::Resume),
     Forget(forget::Arguments),
     Recipients(recipients::Arguments),
+    Enroll(enroll::Arguments),
     Sessions(sessions::Arguments),
     Kick(kick::Arguments),
     List(list::Arguments),
@@ -154,6 +156,7 @@ impl Command {
             Self::Resume(_) => "resume",
             Self::Forget(_) => "forget",
             Self::Recipients(_) => "recipients",
+            Self::Enroll(_) => "enroll",
             Self::Sessions(_) => "sessions",
             Self::Kick(_) => "kick",
             Self::List(_) => "list",
@@ -180,6 +183,7 @@ impl Command {
             Self::Resume(arguments) => arguments.run(session),
             Self::Forget(arguments) => arguments.run(session),
             Self::Recipients(arguments) => arguments.run(session),
+            Self::Enroll(arguments) => arguments.run(session),
             Self::Sessions(arguments) => arguments.run(session),
             Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),

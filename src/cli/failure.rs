@@ -248,7 +248,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         )],
         AuthorityError::ServerRecipients(name) => vec![format!("`vpnpki export {name} --format zip --encrypt-to age1...` encrypts it once")],
         AuthorityError::SealedDirectory(_) => {
-            vec!["`--format zip` makes one file of it; `--clear` writes it as it is".to_owned()]
+            vec!["`--format zip` makes one file of it; `--clear`, without `--encrypt-to`, writes it as it is".to_owned()]
         }
         AuthorityError::RecordedRecipient { name, .. } => {
             vec![format!("`vpnpki recipients {name} --set age1...` puts others on record; `--clear` writes the bundle as it is")]
