@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod age;
 mod clock;
 mod connect;
 mod crash;
@@ -23,6 +24,7 @@ mod openvpn;
 mod publishing;
 mod races;
 mod reference;
+mod requests;
 mod revocation;
 mod serials;
 mod sessions;
