@@ -20,6 +20,7 @@ use crate::{
 
 pub mod after;
 pub mod backup;
+mod credential;
 pub mod deliver;
 mod error;
 pub mod export;
@@ -30,9 +31,11 @@ pub mod ladder;
 pub mod live;
 pub mod proof;
 pub mod publishing;
+pub mod recipients;
 pub mod renew;
 pub mod restore;
 pub mod revoke;
+mod sealing;
 mod signing;
 mod standing;
 pub mod target;
@@ -43,6 +46,7 @@ pub mod verdict;
 mod workshop;
 
 pub use error::AuthorityError;
+pub use sealing::Sealing;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};
 pub use workshop::CurrentBundles;
 

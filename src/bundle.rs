@@ -16,6 +16,7 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use profile::{check as check_profile, key_is_elsewhere};
 
 /// A bundle that was made.
 pub enum Bundle {
@@ -44,9 +45,17 @@ pub struct ClientMaterial {
     /// The client's certificate.
     pub certificate_pem: String,
     /// The client's private key.
-    pub key_pem: Secret,
+    pub key: Key,
     /// `ta.key`.
     pub control_key: Secret,
+}
+
+/// A client's private key, as far as it is here.
+pub enum Key {
+    /// PEM.
+    Here(Secret),
+    /// Its owner made it and keeps it: the bundle names the file in which it lies with them.
+    WithOwner,
 }
 
 /// What a server's bundle is made of. All PEM; never the CA's key.
@@ -82,6 +91,9 @@ pub enum BundleError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A format that is of no use without the private key, of somebody who keeps it.
+    #[error("no bundle was made: a `{0}` holds the private key, and its owner keeps this one")]
+    KeyElsewhere(Format),
     /// A format that only clients import.
     #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
     NotForServers(Format),
@@ -91,6 +103,24 @@ pub enum BundleError {
     /// The archive could not be written.
     #[error("internal error: the zip could not be written")]
     Zip(#[from] ::zip::result::ZipError),
+}
+
+impl Key {
+    /// The key, for a format that holds it.
+    pub fn here(&self, format: Format) -> Result<&Secret, BundleError> {
+        match self {
+            Self::Here(pem) => Ok(pem),
+            Self::WithOwner => Err(BundleError::KeyElsewhere(format)),
+        }
+    }
+
+    /// The same, taken over.
+    pub fn into_here(self, format: Format) -> Result<Secret, BundleError> {
+        match self {
+            Self::Here(pem) => Ok(pem),
+            Self::WithOwner => Err(BundleError::KeyElsewhere(format)),
+        }
+    }
 }
 
 /// A client's bundle, as it was ordered.
@@ -122,22 +152,28 @@ pub fn server(
     }
 }
 
-/// A client's bundle as files: `config.ovpn`, `ca.crt`, `NAME.crt`, `NAME.key`, `ta.key`, in this order.
+/// A client's bundle as files: `config.ovpn`, `ca.crt`, `NAME.crt`, `NAME.key` unless its owner keeps it, `ta.key`, in
+/// this order.
 pub fn client_parts(
     settings: &Settings,
     templates: &Templates,
     client: &ClientMaterial,
 ) -> Result<Vec<Part>, BundleError> {
-    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key } = client;
-    let files = Secret::from(client::credential_files(settings.control_channel, name));
+    let ClientMaterial { name, ca_pem, certificate_pem, key, control_key } = client;
+    let note = if matches!(key, Key::WithOwner) { profile::key_is_elsewhere(name) } else { String::new() };
+    let files = Secret::from(note + &client::credential_files(settings.control_channel, name));
     let config = profile::with_credentials(&templates.client(settings, name)?, &files)?;
-    Ok(vec![
+    let mut parts = vec![
         Part { name: "config.ovpn".to_owned(), bytes: config, private: false },
         public("ca.crt", ca_pem)?,
         Part { name: format!("{name}.crt"), ..public("the certificate", certificate_pem)? },
-        Part { name: format!("{name}.key"), ..private("the private key", key_pem)? },
-        Part { name: "ta.key".to_owned(), bytes: Secret::new(control_key.expose().to_vec()), private: true },
-    ])
+    ];
+    if let Key::Here(key) = key {
+        parts.push(Part { name: format!("{name}.key"), ..private("the private key", key)? });
+    }
+    let control_key = Secret::new(control_key.expose().to_vec());
+    parts.push(Part { name: "ta.key".to_owned(), bytes: control_key, private: true });
+    Ok(parts)
 }
 
 /// A client's bundle as one profile.

@@ -7,7 +7,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod backup;
 mod crl;
+mod csr;
 mod doctor;
+mod encryption;
+mod enroll;
 mod environment;
 mod export;
 mod failure;
@@ -25,6 +28,7 @@ mod outputs;
 mod plugins;
 mod progress;
 mod proof;
+mod recipients;
 mod renew;
 mod report;
 mod restore;
@@ -100,6 +104,8 @@ enum Command {
     Suspend(suspend::Suspend),
     Resume(suspend::Resume),
     Forget(forget::Arguments),
+    Recipients(recipients::Arguments),
+    Enroll(enroll::Arguments),
     Sessions(sessions::Arguments),
     Kick(kick::Arguments),
     List(list::Arguments),
@@ -149,6 +155,8 @@ impl Command {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::Forget(_) => "forget",
+            Self::Recipients(_) => "recipients",
+            Self::Enroll(_) => "enroll",
             Self::Sessions(_) => "sessions",
             Self::Kick(_) => "kick",
             Self::List(_) => "list",
@@ -174,6 +182,8 @@ impl Command {
             Self::Suspend(arguments) => arguments.run(session),
             Self::Resume(arguments) => arguments.run(session),
             Self::Forget(arguments) => arguments.run(session),
+            Self::Recipients(arguments) => arguments.run(session),
+            Self::Enroll(arguments) => arguments.run(session),
             Self::Sessions(arguments) => arguments.run(session),
             Self::Kick(arguments) => arguments.run(session),
             Self::List(arguments) => arguments.run(session),

@@ -31,6 +31,7 @@
 //!
 //! Rooms that bring the others together:
 //! - [`authority`]: the acts that end in a commit, one file each.
+//! - [`enroll`]: a key that stays with its owner, and the answer to its request put together; without the authority.
 //! - [`install`]: a CRL that was carried to a host without the authority.
 //! - [`cli`]: arguments, prompts, reports and exit codes, one file for each command.
 //!
@@ -63,6 +64,7 @@
 pub mod authority;
 pub mod bundle;
 pub mod cli;
+pub mod enroll;
 pub mod files;
 pub mod findings;
 pub mod install;

@@ -12,6 +12,7 @@ mod leaf;
 mod pem;
 mod profile;
 mod read;
+mod request;
 #[cfg(test)]
 mod sample;
 
@@ -26,6 +27,7 @@ pub use leaf::{read_leaf, LeafFacts};
 pub use pem::PemError;
 pub use profile::{CaProfile, LeafProfile};
 pub use read::CertificateError;
+pub use request::{belongs_to, request_pem, Request, RequestError};
 
 /// A certificate as PEM: `CERTIFICATE`, 64 columns, LF.
 pub fn certificate_pem(der: &[u8]) -> String {

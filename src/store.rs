@@ -68,6 +68,9 @@ pub trait View {
     fn certificates(&self, visit: &mut dyn FnMut(Certificate) -> ControlFlow<()>) -> Result<(), StoreError>;
     /// A certificate as it was signed, DER.
     fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Every certificate of this public key (`SubjectPublicKeyInfo`, DER), in the order of issuing. Looks through all of
+    /// them.
+    fn certificates_with_key(&self, spki: &[u8]) -> Result<Vec<Certificate>, StoreError>;
     /// A certificate's sealed private key.
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
     /// Every server, by name, with its current certificate.

@@ -9,17 +9,21 @@ use crate::secret::Secret;
 
 mod age_file;
 mod binding;
+mod envelope;
 mod identity;
 mod plugin;
 mod recipient;
+mod recipient_list;
 mod ssh;
 mod text;
 mod unlocker;
 
 pub use binding::Binding;
+pub use envelope::{is_envelope, open_envelope, wants_passphrase, Envelope, EnvelopeError, Form};
 pub use identity::{IdentityError, IdentityFile};
 pub use plugin::{Interview, Plugins};
 pub use recipient::{Recipient, RecipientError};
+pub use recipient_list::{recipients_in, RecipientListError};
 pub use unlocker::{open, open_any, open_which, wrap, Key, Unlocker};
 
 /// An open vault. No Debug, Clone or Serialize, on purpose.
@@ -110,6 +114,8 @@ pub enum Content {
     Secret,
     /// What a backup holds.
     Backup,
+    /// A bundle on its way to whoever it is for.
+    Bundle,
 }
 
 impl VaultKeys {
@@ -196,6 +202,7 @@ impl std::fmt::Display for Content {
             Self::Vault => "vault's locked copy",
             Self::Secret => "sealed secret",
             Self::Backup => "sealed part of the backup",
+            Self::Bundle => "encrypted bundle",
         })
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -40,6 +40,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "world",
         ],
     ),
+    ("enroll", &["bundle", "files", "openvpn", "pki"]),
     ("install", &["files", "pki", "publish"]),
     ("render", &["template"]),
     (
@@ -47,6 +48,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         &[
             "authority",
             "bundle",
+            "enroll",
             "files",
             "findings",
             "install",

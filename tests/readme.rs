@@ -200,6 +200,9 @@ impl Place {
     fn prepared_for(example: &str) -> Self {
         let place = Self::new();
         fs::create_dir(place.vpn.join("bundles")).expect("a directory for bundles");
+        if example.contains("enroll") || example.contains("--csr") {
+            return place.enrolled(example);
+        }
         let mut words = example.split_whitespace().skip(1);
         let clients = match words.next() {
             Some("init") => return place,
@@ -227,6 +230,21 @@ impl Place {
             place.serve();
         }
         place
+    }
+
+    /// With a key and its request, and the answer to it where that is renewed or finished.
+    fn enrolled(self, example: &str) -> Self {
+        let init = "vpnpki init --remote vpn.example.com --no-passphrase --no-export";
+        let answered = example.contains("renew") || example.contains("--finish");
+        let mut commands = vec![init];
+        commands.extend((example != "vpnpki enroll laptop-7").then_some("vpnpki enroll laptop-7"));
+        commands.extend(answered.then_some("vpnpki issue laptop-7 --csr laptop-7.csr"));
+        commands.extend(example.contains("--key-file").then_some("rm laptop-7.csr"));
+        for command in commands {
+            let (output, code) = self.run(&self.vpn, command);
+            assert_eq!(code, Some(0), "{command}\n{output}");
+        }
+        self
     }
 
     /// A passphrase and an SSH key, under the names that examples use, each with its unlocker where it is used or taken.

@@ -29,7 +29,12 @@ fn record(writing: &mut dyn Writing, index: u32) -> Result<Event, StoreError> {
     let serial = Serial::fresh(octets(0x5e, index));
     // names that are made here are names
     let name: vpnpki::name::Name = format!("client-{index:06}").parse().expect("a name");
-    let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
+    let holder = Some(Holder {
+        name: name.clone(),
+        role: Role::Client,
+        algorithm: "p256".to_owned(),
+        key: vpnpki::inventory::KeyPlace::Here,
+    });
     let validity = Validity::of_days(now(), 825, DAY);
     let certificate =
         Certificate { serial, issuer: 1, holder, validity, issued: now(), revocation: None, overlap_ends: None };
@@ -44,6 +49,7 @@ fn record(writing: &mut dyn Writing, index: u32) -> Result<Event, StoreError> {
         current: serial,
         note: None,
         bundle: None,
+        recipients: Vec::new(),
     }))?;
     Ok(Event::Issued { name, serial })
 }

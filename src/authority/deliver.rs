@@ -9,11 +9,12 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    authority::AuthorityError,
+    authority::{AuthorityError, Sealing},
     bundle::Order,
     files::{self, Overwrite, Staged, StagedDirectory},
     name::Name,
     secret::Secret,
+    vault::Form,
 };
 
 /// Where bundles go.
@@ -30,7 +31,6 @@ pub enum Destination {
 }
 
 /// How bundles are written.
-#[derive(Clone, Debug)]
 pub struct Outputs {
     /// What is asked of each bundle.
     pub order: Order,
@@ -38,6 +38,10 @@ pub struct Outputs {
     pub destination: Destination,
     /// What happens to a file that is there.
     pub overwrite: Overwrite,
+    /// Whether and for whom they are encrypted.
+    pub sealing: Sealing,
+    /// How encrypted ones are written.
+    pub form: Form,
 }
 
 /// A bundle that is in place.
@@ -47,6 +51,9 @@ pub struct Delivered {
     pub name: Name,
     /// File or directory.
     pub path: PathBuf,
+    /// Who can decrypt it: public keys, or a passphrase; none for a bundle in clear.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub encrypted_to: Vec<String>,
 }
 
 /// A bundle that is not in place although the act stands.
@@ -79,6 +86,7 @@ pub struct Delivery {
 pub(super) struct StagedBundle {
     pub name: Name,
     pub path: PathBuf,
+    pub encrypted_to: Vec<String>,
     pub content: Content,
 }
 
@@ -90,6 +98,17 @@ pub(super) enum Content {
 }
 
 impl Outputs {
+    /// No bundles.
+    pub fn nowhere() -> Self {
+        Self {
+            order: Order::default(),
+            destination: Destination::Nowhere,
+            overwrite: Overwrite::Refuse,
+            sealing: Sealing::default(),
+            form: Form::Binary,
+        }
+    }
+
     /// One path, and standard output, take one bundle.
     pub fn check_for(&self, bundles: usize) -> Result<(), AuthorityError> {
         match self.destination {
@@ -105,25 +124,25 @@ impl Outputs {
 pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
     let mut delivery = Delivery::default();
     let (mut files, mut named, mut private) = (Vec::new(), Vec::new(), Vec::new());
-    for StagedBundle { name, path, content } in staged {
+    for StagedBundle { name, path, encrypted_to, content } in staged {
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
             Content::Directory(directory) => {
                 private.extend(directory.private_paths());
                 let problem = directory.release().err().map(|error| error.to_string());
-                delivery.note(name, path, problem);
+                delivery.note(Delivered { name, path, encrypted_to }, problem);
             }
             Content::File(file) => {
                 private.extend(file.private_path());
-                named.push((name, path, file.path()));
+                named.push((Delivered { name, path, encrypted_to }, file.path()));
                 files.push(file);
             }
         }
     }
     let failed = files::release_all(files).err().map_or_else(Vec::new, |unreleased| unreleased.failed);
-    for (name, path, real) in named {
+    for (bundle, real) in named {
         let problem = failed.iter().find(|(failed, _)| *failed == real || real.parent() == Some(failed));
-        delivery.note(name, path, problem.map(|(_, error)| error.to_string()));
+        delivery.note(bundle, problem.map(|(_, error)| error.to_string()));
     }
     delivery.note_exposed(&private);
     delivery
@@ -150,10 +169,10 @@ impl Delivery {
         self.exposed.iter().map(|dir| exposure(dir))
     }
 
-    fn note(&mut self, name: Name, path: PathBuf, problem: Option<String>) {
-        match problem {
-            None => self.bundles.push(Delivered { name, path }),
-            Some(problem) => self.undelivered.push(Undelivered { name, path, problem }),
+    fn note(&mut self, bundle: Delivered, problem: Option<String>) {
+        match (problem, bundle) {
+            (None, bundle) => self.bundles.push(bundle),
+            (Some(problem), Delivered { name, path, .. }) => self.undelivered.push(Undelivered { name, path, problem }),
         }
     }
 

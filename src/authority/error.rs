@@ -16,7 +16,7 @@ use crate::{
     store::{CommitError, StoreError},
     template::TemplateError,
     time::Time,
-    vault::VaultError,
+    vault::{RecipientError, VaultError},
     world::WorldError,
 };
 
@@ -192,6 +192,37 @@ pub enum AuthorityError {
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),
+    /// The private key never was here.
+    #[error("cannot renew `{0}`: its owner keeps the private key, and no new request is here")]
+    OwnersKey(Name),
+    /// A request for a key that is not its sender's alone.
+    #[error("cannot issue `{name}`: the key of the request is {whose}")]
+    KeyTaken {
+        /// For whom.
+        name: Name,
+        /// Whose key it is.
+        whose: String,
+    },
+    /// A certificate of a server for a key that is elsewhere.
+    #[error(
+        "cannot certify a request for `{0}`: a server's private key is made here, since it belongs into its directory"
+    )]
+    ServerRequest(Name),
+    /// Recipients of a server.
+    #[error("`{0}` is a server: its bundle is a directory, which is not encrypted")]
+    ServerRecipients(Name),
+    /// An encrypted bundle is one file.
+    #[error("the bundle of `{0}` is encrypted, and a directory cannot be: no bundle was made")]
+    SealedDirectory(Name),
+    /// What is on record as recipient is none.
+    #[error("no bundle was made: a recipient that is on record for `{name}` cannot be used")]
+    RecordedRecipient {
+        /// Whose.
+        name: Name,
+        /// What is wrong with it.
+        #[source]
+        fault: RecipientError,
+    },
     /// A key does not belong to its certificate.
     #[error("the private key of `{0}` in the store does not belong to its certificate")]
     ForeignKey(Name),

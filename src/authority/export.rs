@@ -61,14 +61,17 @@ impl Authority {
         keyholder: &dyn Keyholder,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Exported, AuthorityError> {
-        let workshop = self.workshop()?;
+        let mut workshop = self.workshop()?;
         let view = self.view()?;
         let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
         check_single(&peers, request)?;
-        workshop.refuse_collisions(peers.iter().map(|peer| (&peer.name, peer.role, &request.outputs)))?;
+        workshop
+            .refuse_collisions(peers.iter().map(|peer| (&peer.name, peer.role, &*peer.recipients, &request.outputs)))?;
         for peer in &peers {
-            workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
+            workshop.refuse_existing(&peer.name, peer.role, &peer.recipients, &request.outputs)?;
         }
+        let named = peers.iter().map(|peer| (&peer.name, peer.role, &*peer.recipients));
+        workshop.plugins = request.outputs.sealing.prepare(&request.outputs, named, keyholder)?;
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
         let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;

@@ -34,6 +34,8 @@ pub struct ForgottenPeer {
     pub keys: u64,
     /// Whether there is a note.
     pub note: bool,
+    /// How many recipients of bundles.
+    pub recipients: u64,
 }
 
 /// A peer and what the store keeps beside its certificates.
@@ -66,7 +68,7 @@ impl Authority {
             for serial in keys {
                 writing.record(&Change::SealedKey(*serial, None))?;
             }
-            writing.record(&Change::Peer(Peer { note: None, ..peer.clone() }))?;
+            writing.record(&Change::Peer(Peer { note: None, recipients: Vec::new(), ..peer.clone() }))?;
             events.push(Event::Forgotten { name: peer.name.clone() });
         }
         let changed = !events.is_empty();
@@ -80,7 +82,7 @@ impl Authority {
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.peer.note.is_none()
+        self.keys.is_empty() && self.peer.note.is_none() && self.peer.recipients.is_empty()
     }
 }
 
@@ -123,6 +125,7 @@ fn summary(found: &[Kept], changed: bool) -> Forgotten {
         name: kept.peer.name.clone(),
         keys: kept.keys.len() as u64,
         note: kept.peer.note.is_some(),
+        recipients: kept.peer.recipients.len() as u64,
     };
     Forgotten {
         changed,

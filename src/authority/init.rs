@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        credential::Credential,
         deliver::{self, Delivery, Destination, Outputs},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
@@ -16,7 +17,6 @@ use crate::{
         workshop::{ServerShare, Shared, Workshop},
         Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
-    bundle::Order,
     files::{self, Nursery, Overwrite, Visibility},
     inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
@@ -140,7 +140,7 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     }
     let templates = templates_in(&request.dir, &settings)?;
     let nursery = Nursery::create(&request.dir)?;
-    let workshop = Workshop { settings, templates, owner: None, world: &actor.world };
+    let workshop = Workshop { settings, templates, owner: None, world: &actor.world, plugins: request.plugins.clone() };
     let recovery = request.recovery.as_ref();
     let recovery = recovery.map(|(path, text)| {
         files::stage(path, text.expose(), Visibility::Private, Overwrite::Refuse, None).map(|staged| (path, staged))
@@ -211,7 +211,7 @@ struct Ca {
 struct Leaf {
     name: Name,
     role: Role,
-    key: PrivateKey,
+    key: Credential,
 }
 
 impl Making<'_> {
@@ -288,11 +288,12 @@ impl Making<'_> {
     /// The server first, then the clients; each with its key.
     fn leaves(&self) -> Result<Vec<Leaf>, AuthorityError> {
         let (servers, clients) = (self.outputs(Role::Server), self.outputs(Role::Client));
-        let clients = self.request.clients.iter().map(|name| (name, Role::Client, &clients));
-        self.workshop.refuse_collisions(clients.chain([(&self.request.server, Role::Server, &servers)]))?;
+        let clients = self.request.clients.iter().map(|name| (name, Role::Client, &[][..], &clients));
+        self.workshop.refuse_collisions(clients.chain([(&self.request.server, Role::Server, &[][..], &servers)]))?;
         let server = std::iter::once((self.request.server.clone(), Role::Server));
         let clients = self.request.clients.iter().map(|name| (name.clone(), Role::Client));
-        let with_key = |(name, role)| Ok(Leaf { name, role, key: PrivateKey::generate(self.settings().algorithm)? });
+        let algorithm = self.settings().algorithm;
+        let with_key = |(name, role)| Ok(Leaf { name, role, key: Credential::Made(PrivateKey::generate(algorithm)?) });
         server.chain(clients).map(with_key).collect()
     }
 
@@ -364,7 +365,7 @@ impl Making<'_> {
             (Role::Server, Some(dir)) => Destination::Path(dir.clone()),
             _ => own,
         };
-        Outputs { order: Order::default(), destination, overwrite: Overwrite::Refuse }
+        Outputs { destination, ..Outputs::nowhere() }
     }
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Shared {

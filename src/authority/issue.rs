@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        credential::{self, Credential},
         deliver::{self, Delivery, Outputs, StagedBundle},
+        recipients,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         since,
@@ -15,13 +17,13 @@ use crate::{
     files,
     inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
     name::Name,
-    pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
+    pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, Request},
     serial::Serial,
     settings::{Keep, PublishMode, Publishing, Settings},
     store::{View, Writing},
     time::{Time, DAY},
     validity::Validity,
-    vault::Binding,
+    vault::{Binding, Plugins, Recipient},
 };
 
 /// What `issue` is asked to do.
@@ -44,6 +46,10 @@ pub struct IssueRequest {
     pub dry_run: bool,
     /// How to reach whoever gets it.
     pub note: Option<String>,
+    /// To whom this and later bundles are encrypted; none leaves what is on record.
+    pub recipients: Vec<Recipient>,
+    /// The owner's request, when the private key stays with them.
+    pub csr: Option<Request>,
 }
 
 /// What `issue` did.
@@ -99,7 +105,10 @@ pub struct Former {
 impl Authority {
     /// Issues to every name, or to nobody.
     pub fn issue(&self, request: &IssueRequest, keyholder: &dyn Keyholder) -> Result<Issued, AuthorityError> {
-        let workshop = self.workshop()?;
+        if let (Some(_), Role::Server, [name, ..]) = (&request.csr, request.role, &*request.names) {
+            return Err(AuthorityError::ServerRequest(name.clone()));
+        }
+        let mut workshop = self.workshop()?;
         let mut outcome = Issued {
             changed: false,
             issued: Vec::new(),
@@ -112,15 +121,17 @@ impl Authority {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
             for admitted in &wanted {
-                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
+                workshop.refuse_existing(&admitted.name, request.role, &admitted.recipients, &request.outputs)?;
             }
+            let peers = wanted.iter().map(|admitted| (&admitted.name, request.role, &*admitted.recipients));
+            workshop.plugins = request.outputs.sealing.prepare(&request.outputs, peers, keyholder)?;
             if wanted.is_empty() {
                 return Ok(outcome);
             }
             (self.unlock(&*view, keyholder)?, wanted)
         };
         let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
-        let keys = wanted.iter().map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
+        let keys = Credential::obtain(wanted.len(), algorithm, request.csr.as_ref())?;
         self.issue_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)
     }
@@ -130,7 +141,7 @@ impl Authority {
         request: &IssueRequest,
         workshop: &Workshop,
         unlocked: &Unlocked,
-        keys: Vec<PrivateKey>,
+        keys: Vec<Credential>,
         outcome: &mut Issued,
     ) -> Result<(), AuthorityError> {
         let publishing = Publishing::of(&workshop.settings);
@@ -153,6 +164,9 @@ impl Authority {
         let bundle = workshop.bundle_digest(request.role, &request.outputs, shared.has_dh())?;
         let mut staged: Vec<StagedBundle> = Vec::new();
         for (admitted, key) in wanted.into_iter().zip(keys) {
+            if let Credential::Requested(csr) = &key {
+                outcome.warnings.extend(credential::examine(&*writing, &admitted.name, csr, now)?);
+            }
             let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
             let plan = Plan { contact: request.note.clone(), bundle, ..plan };
             outcome.warnings.extend(plan.note.clone());
@@ -186,7 +200,13 @@ impl Authority {
     pub(super) fn workshop(&self) -> Result<Workshop<'_>, AuthorityError> {
         let settings = self.settings()?;
         let templates = self.templates(&settings)?;
-        Ok(Workshop { settings, templates, owner: self.owner, world: &self.actor.world })
+        Ok(Workshop {
+            settings,
+            templates,
+            owner: self.owner,
+            world: &self.actor.world,
+            plugins: Plugins::unattended(),
+        })
     }
 
     /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
@@ -221,6 +241,8 @@ struct Admitted {
     /// The peer that had the name before.
     peer: Option<Peer>,
     former: Option<Former>,
+    /// To whom its bundle is encrypted.
+    recipients: Vec<String>,
 }
 
 /// What will be signed.
@@ -233,6 +255,8 @@ pub(super) struct Plan {
     pub contact: Option<String>,
     /// The digest of what its bundle is made of; none where none is made.
     pub bundle: Option<Digest>,
+    /// To whom its bundles are encrypted.
+    pub recipients: Vec<String>,
     former: Option<Former>,
 }
 
@@ -259,8 +283,9 @@ fn admit_all(
 
 /// Whether the name is free; none when `--if-missing` found what it wanted.
 fn admit(view: &dyn View, name: &Name, request: &IssueRequest, now: Time) -> Result<Option<Admitted>, AuthorityError> {
+    let recipients = recipients::texts(&request.recipients);
     let Some(peer) = view.peer(name)? else {
-        return Ok(Some(Admitted { name: name.clone(), peer: None, former: None }));
+        return Ok(Some(Admitted { name: name.clone(), peer: None, former: None, recipients }));
     };
     if peer.name != *name {
         return Err(AuthorityError::Spelling { asked: name.clone(), known: peer.name });
@@ -279,7 +304,8 @@ fn admit(view: &dyn View, name: &Name, request: &IssueRequest, now: Time) -> Res
         }
     }
     let former = view.certificate(&peer.current)?.map(|certificate| former(&certificate, now));
-    Ok(Some(Admitted { name: name.clone(), peer: Some(peer), former }))
+    let recipients = if recipients.is_empty() { peer.recipients.clone() } else { recipients };
+    Ok(Some(Admitted { name: name.clone(), peer: Some(peer), former, recipients }))
 }
 
 fn former(certificate: &Certificate, now: Time) -> Former {
@@ -310,7 +336,7 @@ impl Admitted {
         issuer: &IssuerCertificate,
         now: Time,
         serial: Serial,
-        key: &PrivateKey,
+        key: &Credential,
     ) -> Result<Plan, AuthorityError> {
         let (validity, note) = leaf_validity(request.role, request.days, settings, issuer.validity(), now)?;
         let addresses = match request.role {
@@ -318,7 +344,8 @@ impl Admitted {
             Role::Server => server_addresses(settings, &request.addresses),
         };
         let profile = LeafProfile { name: self.name, role: request.role, serial, validity, addresses };
-        Ok(Plan { note, former: self.former, ..Plan::new(profile, key.algorithm(), now) })
+        let recipients = self.recipients;
+        Ok(Plan { note, former: self.former, recipients, ..Plan::new(profile, key.algorithm(), now) })
     }
 }
 
@@ -328,18 +355,33 @@ impl Plan {
         Self { bundle, ..self }
     }
 
+    /// With those to whom its bundles are encrypted.
+    pub(super) fn with_recipients(self, recipients: Vec<String>) -> Self {
+        Self { recipients, ..self }
+    }
+
     /// For a peer that never was.
     pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
-        Self { profile, algorithm, issued, note: None, contact: None, bundle: None, former: None }
+        Self {
+            profile,
+            algorithm,
+            issued,
+            note: None,
+            contact: None,
+            bundle: None,
+            recipients: Vec::new(),
+            former: None,
+        }
     }
 
     /// The peer's own part of its bundle.
-    pub(super) fn own(&self, key: &PrivateKey, der: &[u8]) -> Own {
+    pub(super) fn own(&self, key: &Credential, der: &[u8]) -> Own {
         Own {
             name: self.profile.name.clone(),
             role: self.profile.role,
             certificate_pem: pki::certificate_pem(der),
-            key_pem: key.to_pem(),
+            key: key.in_bundle(),
+            recipients: self.recipients.clone(),
         }
     }
 
@@ -404,7 +446,7 @@ pub(super) fn record(
     writing: &mut dyn Writing,
     unlocked: &Unlocked,
     plan: &Plan,
-    key: &PrivateKey,
+    key: &Credential,
     der: &[u8],
     keep: Keep,
 ) -> Result<Event, AuthorityError> {
@@ -412,7 +454,7 @@ pub(super) fn record(
     let known = writing.peer(name)?;
     let created = known.as_ref().map_or(plan.issued, |peer| peer.created);
     let note = plan.contact.clone().or(known.and_then(|peer| peer.note));
-    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string() };
+    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string(), key: key.place() };
     writing.record(&Change::Certificate(Certificate {
         serial: *serial,
         issuer: unlocked.number,
@@ -423,12 +465,13 @@ pub(super) fn record(
         overlap_ends: None,
     }))?;
     writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
-    if keep != Keep::Never {
-        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &key.to_pem())?;
+    if let Some(pem) = key.private().filter(|_| keep != Keep::Never) {
+        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?;
         writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
     }
-    let (name, bundle) = (name.clone(), plan.bundle);
-    writing.record(&Change::Peer(Peer { name: name.clone(), role: *role, created, current: *serial, note, bundle }))?;
+    let (name, role, current, bundle, recipients) =
+        (name.clone(), *role, *serial, plan.bundle, plan.recipients.clone());
+    writing.record(&Change::Peer(Peer { name: name.clone(), role, created, current, note, bundle, recipients }))?;
     Ok(Event::Issued { name, serial: *serial })
 }
 

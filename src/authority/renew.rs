@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        credential::{self, Credential},
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
@@ -18,9 +19,9 @@ use crate::{
         Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
     files,
-    inventory::{due::Thresholds, Certificate, Change, Digest, Event, Peer, Role, Status},
+    inventory::{due::Thresholds, Certificate, Change, Digest, Event, KeyPlace, Peer, Role, Status},
     name::Name,
-    pki::{self, Algorithm, IssuerCertificate, LeafProfile, PrivateKey},
+    pki::{self, Algorithm, IssuerCertificate, LeafProfile, PrivateKey, Request},
     serial::Serial,
     settings::Publishing,
     store::{View, Writing},
@@ -37,6 +38,8 @@ pub struct RenewRequest {
     pub days: Option<u32>,
     /// Days for which the old certificate stays accepted.
     pub overlap: u32,
+    /// The owner's new request, when the private key stays with them.
+    pub csr: Option<Request>,
     /// Where bundles go.
     pub outputs: Outputs,
     /// Leave the targets alone.
@@ -95,12 +98,14 @@ pub struct Replaced {
 struct Candidate {
     peer: Peer,
     accepted: Vec<Certificate>,
+    /// Who has the private key to the current one.
+    key: KeyPlace,
 }
 
 impl Authority {
     /// Renews all of them, or nobody.
     pub fn renew(&self, request: &RenewRequest, keyholder: &dyn Keyholder) -> Result<Renewed, AuthorityError> {
-        let workshop = self.workshop()?;
+        let mut workshop = self.workshop()?;
         let mut outcome = Renewed {
             changed: false,
             renewed: Vec::new(),
@@ -111,23 +116,28 @@ impl Authority {
         };
         let (unlocked, many) = {
             let view = self.view()?;
-            let candidates = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
+            let found = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
+            let (candidates, left) = with_keys(found, request)?;
+            outcome.warnings.extend(left.iter().map(|name| left_to_owner(name)));
             if candidates.is_empty() {
                 return Ok(outcome);
             }
             request.outputs.check_for(candidates.len())?;
-            let mut written = Vec::new();
+            let mut bundled = Vec::new();
             for Candidate { peer, .. } in &candidates {
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
-                    workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
-                    written.push((&peer.name, peer.role, &request.outputs));
+                    workshop.refuse_existing(&peer.name, peer.role, &peer.recipients, &request.outputs)?;
+                    bundled.push((&peer.name, peer.role, &*peer.recipients));
                 }
             }
-            workshop.refuse_collisions(written)?;
+            workshop.refuse_collisions(
+                bundled.iter().map(|&(name, role, recipients)| (name, role, recipients, &request.outputs)),
+            )?;
+            workshop.plugins = request.outputs.sealing.prepare(&request.outputs, bundled.into_iter(), keyholder)?;
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
         let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
-        let keys = (0..many).map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
+        let keys = Credential::obtain(many, algorithm, request.csr.as_ref())?;
         self.renew_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)
     }
@@ -137,13 +147,14 @@ impl Authority {
         request: &RenewRequest,
         workshop: &Workshop,
         unlocked: &Unlocked,
-        keys: Vec<PrivateKey>,
+        keys: Vec<Credential>,
         outcome: &mut Renewed,
     ) -> Result<(), AuthorityError> {
         let publishing = Publishing::of(&workshop.settings);
         let mut writing = self.begin()?;
         let now = self.now();
-        let mut candidates = candidates(&*writing, &request.whom, workshop.settings.due, now)?;
+        let found = candidates(&*writing, &request.whom, workshop.settings.due, now)?;
+        let (mut candidates, _) = with_keys(found, request)?;
         // who became due since the keys were made comes next time
         candidates.truncate(keys.len());
         let touched = candidates.iter().map(|candidate| Change::Peer(candidate.peer.clone()));
@@ -201,12 +212,15 @@ impl Desk<'_> {
         &self,
         writing: &mut dyn Writing,
         candidate: Candidate,
-        key: &PrivateKey,
+        key: &Credential,
         events: &mut Vec<Event>,
         outcome: &mut Renewed,
     ) -> Result<Vec<StagedBundle>, AuthorityError> {
         let Self { unlocked, workshop, request, .. } = *self;
-        let Candidate { peer, accepted } = candidate;
+        let Candidate { peer, accepted, .. } = candidate;
+        if let Credential::Requested(csr) = key {
+            outcome.warnings.extend(credential::examine(&*writing, &peer.name, csr, self.now)?);
+        }
         let dirs = own_dirs(&*writing, &peer, &request.outputs)?;
         let (plan, note) = self.plan(&peer, key)?;
         let plan = plan.with_bundle(self.bundle(&peer, &dirs));
@@ -242,7 +256,7 @@ impl Desk<'_> {
         }
     }
 
-    fn plan(&self, peer: &Peer, key: &PrivateKey) -> Result<(Plan, Option<String>), AuthorityError> {
+    fn plan(&self, peer: &Peer, key: &Credential) -> Result<(Plan, Option<String>), AuthorityError> {
         let settings = &self.workshop.settings;
         let ca = self.issuer.validity();
         let (validity, note) = leaf_validity(peer.role, self.request.days, settings, ca, self.now)?;
@@ -252,14 +266,16 @@ impl Desk<'_> {
         };
         let serial = self.authority.serial()?;
         let profile = LeafProfile { name: peer.name.clone(), role: peer.role, serial, validity, addresses };
-        Ok((Plan::new(profile, key.algorithm(), self.now), note))
+        let recipients = peer.recipients.clone();
+        Ok((Plan::new(profile, key.algorithm(), self.now).with_recipients(recipients), note))
     }
 }
 
 /// Where a server runs from: its targets that hold its certificate and key under their usual names. None when the bundle
 /// was asked for elsewhere.
 fn own_dirs(view: &dyn View, peer: &Peer, outputs: &Outputs) -> Result<Vec<PathBuf>, AuthorityError> {
-    if peer.role == Role::Client || !matches!(outputs.destination, Destination::Into(_)) {
+    let elsewhere = !matches!(outputs.destination, Destination::Into(_)) || outputs.sealing.seals(&peer.recipients);
+    if peer.role == Role::Client || elsewhere {
         return Ok(Vec::new());
     }
     let targets = view.targets()?.into_iter().filter(|target| target.server == peer.name.as_str());
@@ -300,6 +316,27 @@ fn candidates(
     peers.into_iter().map(|peer| candidate(view, peer, now)).collect()
 }
 
+/// Those for whom there will be a key, and those who must make theirs. A server's is made here.
+fn with_keys(found: Vec<Candidate>, request: &RenewRequest) -> Result<(Vec<Candidate>, Vec<Name>), AuthorityError> {
+    if request.csr.is_some() {
+        return match found.iter().find(|candidate| candidate.peer.role == Role::Server) {
+            Some(candidate) => Err(AuthorityError::ServerRequest(candidate.peer.name.clone())),
+            None => Ok((found, Vec::new())),
+        };
+    }
+    let (left, ours): (Vec<Candidate>, Vec<Candidate>) =
+        found.into_iter().partition(|candidate| candidate.key == KeyPlace::WithOwner);
+    let left: Vec<Name> = left.into_iter().map(|candidate| candidate.peer.name).collect();
+    match (&request.whom, left.first()) {
+        (Whom::Named(_), Some(name)) => Err(AuthorityError::OwnersKey(name.clone())),
+        _ => Ok((ours, left)),
+    }
+}
+
+fn left_to_owner(name: &Name) -> String {
+    format!("`{name}` was not renewed: its owner keeps the private key; `vpnpki renew {name} --csr FILE` takes a new request")
+}
+
 /// Who is revoked, suspended or over gets no access by a renewal.
 fn candidate(view: &dyn View, peer: Peer, now: Time) -> Result<Candidate, AuthorityError> {
     let current = view.certificate(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
@@ -314,7 +351,8 @@ fn candidate(view: &dyn View, peer: Peer, now: Time) -> Result<Candidate, Author
     }
     let all = view.certificates_of(&peer.name)?;
     let accepted = all.into_iter().filter(|certificate| certificate.is_accepted(now)).collect();
-    Ok(Candidate { peer, accepted })
+    let key = current.holder.map_or(KeyPlace::Here, |holder| holder.key);
+    Ok(Candidate { peer, accepted, key })
 }
 
 fn due_peers(

@@ -10,13 +10,14 @@ use crate::{
         workshop::{Own, ServerShare, Shared},
         Authority, AuthorityError,
     },
+    bundle::Key,
     files::{self, FileError},
-    inventory::{Change, Parameter, Peer, SecretKind, Unlocker},
+    inventory::{Change, KeyPlace, Parameter, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
     store::{StoreError, View},
     time::Time,
-    vault::{self, Binding, IdentityError, IdentityFile, Key, Plugins, VaultKeys},
+    vault::{self, Binding, IdentityError, IdentityFile, Plugins, VaultKeys},
 };
 
 /// Who can open the vault.
@@ -103,14 +104,14 @@ pub(super) fn open_vault(
     if identity.is_none() && phrases.is_empty() {
         return Err(KeyholderError::Missing("identity").into());
     }
-    let open = |those: &[&Unlocker], key: &Key<'_>| {
+    let open = |those: &[&Unlocker], key: &vault::Key<'_>| {
         let copies = those.iter().map(|unlocker| &*unlocker.wrapped);
         let (place, vault) = vault::open_which(copies, key)?;
         Ok::<_, AuthorityError>((vault, those[place].clone()))
     };
     let (vault, by) = match &identity {
-        Some(identity) => open(&keys, &Key::Identities(identity))?,
-        None => open(&phrases, &Key::Passphrase(&keyholder.passphrase()?))?,
+        Some(identity) => open(&keys, &vault::Key::Identities(identity))?,
+        None => open(&phrases, &vault::Key::Passphrase(&keyholder.passphrase()?))?,
     };
     Ok(Opened { vault, by, identity })
 }
@@ -174,15 +175,23 @@ impl Unlocked {
 
     /// What is a peer's own, the key held against the certificate.
     pub(super) fn own(&self, view: &dyn View, peer: &Peer) -> Result<Own, AuthorityError> {
+        let unknown = || AuthorityError::UnknownSerial(peer.current);
+        let certificate = view.certificate(&peer.current)?.ok_or_else(unknown)?;
+        let der = view.certificate_der(&peer.current)?.ok_or_else(unknown)?;
+        let with_owner = certificate.holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner);
+        let key = if with_owner { Key::WithOwner } else { Key::Here(self.private_key(view, peer, &der)?) };
+        let (name, recipients) = (peer.name.clone(), peer.recipients.clone());
+        Ok(Own { name, role: peer.role, certificate_pem: pki::certificate_pem(&der), key, recipients })
+    }
+
+    fn private_key(&self, view: &dyn View, peer: &Peer, der: &[u8]) -> Result<Secret, AuthorityError> {
         let sealed = view.sealed_key(&peer.current)?.ok_or_else(|| AuthorityError::NoKey(peer.name.clone()))?;
         let binding = Binding::private_key(&self.authority, &peer.name, &peer.current);
         let key_pem = self.vault.unseal(&binding, &sealed)?;
-        let der = view.certificate_der(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
-        if PrivateKey::from_pem(key_pem.expose())?.spki() != pki::read_leaf(&der)?.spki {
+        if PrivateKey::from_pem(key_pem.expose())?.spki() != pki::read_leaf(der)?.spki {
             return Err(AuthorityError::ForeignKey(peer.name.clone()));
         }
-        let certificate_pem = pki::certificate_pem(&der);
-        Ok(Own { name: peer.name.clone(), role: peer.role, certificate_pem, key_pem })
+        Ok(key_pem)
     }
 }
 

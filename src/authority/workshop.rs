@@ -12,7 +12,7 @@ use crate::{
         deliver::{Content, Destination, Outputs, StagedBundle},
         issue, Authority, AuthorityError,
     },
-    bundle::{self, Bundle, ClientMaterial, Format, Part, ServerMaterial},
+    bundle::{self, Bundle, ClientMaterial, Format, Key, Part, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
@@ -25,6 +25,7 @@ use crate::{
     store::View,
     template::Templates,
     time::Time,
+    vault::Plugins,
     world::World,
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Workshop<'w> {
     pub owner: Option<Owner>,
     /// Where the clients' keys of `tls-crypt-v2` come from.
     pub world: &'w World,
+    /// How programs are reached that keys of recipients need.
+    pub plugins: Plugins,
 }
 
 /// What all bundles of an act hold.
@@ -65,7 +68,9 @@ pub(super) struct Own {
     pub name: Name,
     pub role: Role,
     pub certificate_pem: String,
-    pub key_pem: Secret,
+    pub key: Key,
+    /// To whom its bundles are encrypted, as it is on record.
+    pub recipients: Vec<String>,
 }
 
 impl Shared {
@@ -78,9 +83,15 @@ impl Shared {
 impl Workshop<'_> {
     /// Whether something lies at the place of a bundle already, found before anything is made. A directory that exists is
     /// filled: its files are looked at one by one when they are staged.
-    pub fn refuse_existing(&self, name: &Name, role: Role, outputs: &Outputs) -> Result<(), FileError> {
+    pub fn refuse_existing(
+        &self,
+        name: &Name,
+        role: Role,
+        recipients: &[String],
+        outputs: &Outputs,
+    ) -> Result<(), FileError> {
         let filled = outputs.order.format(role) == Format::Dir;
-        match self.path(name, role, outputs) {
+        match self.path(name, role, recipients, outputs) {
             Some(path) if !filled && outputs.overwrite == Overwrite::Refuse && files::exists(&path)? => {
                 Err(FileError::Exists { path })
             }
@@ -92,11 +103,11 @@ impl Workshop<'_> {
     /// make of a client's name what a server is called.
     pub fn refuse_collisions<'p>(
         &self,
-        bundles: impl IntoIterator<Item = (&'p Name, Role, &'p Outputs)>,
+        bundles: impl IntoIterator<Item = (&'p Name, Role, &'p [String], &'p Outputs)>,
     ) -> Result<(), AuthorityError> {
         let mut places: HashMap<String, &Name> = HashMap::new();
-        for (name, role, outputs) in bundles {
-            let Some(path) = self.path(name, role, outputs) else { continue };
+        for (name, role, recipients, outputs) in bundles {
+            let Some(path) = self.path(name, role, recipients, outputs) else { continue };
             match places.insert(place(&path), name) {
                 None => {}
                 Some(other) if other == name => return Err(AuthorityError::Twice(name.clone())),
@@ -139,12 +150,14 @@ impl Workshop<'_> {
         let ca_pem = shared.ca_pem.clone();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
-                let Own { name, certificate_pem, key_pem, .. } = own;
-                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key }, outputs)
+                let Own { name, certificate_pem, key, recipients, .. } = own;
+                let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key };
+                self.stage_client(&material, &recipients, outputs)
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
             (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
-                let Own { name, certificate_pem, key_pem, .. } = own;
+                let Own { name, certificate_pem, key, .. } = own;
+                let key_pem = key.into_here(outputs.order.format(Role::Server))?;
                 let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
                 let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
                 self.stage_server(&name, &material, outputs)
@@ -177,10 +190,11 @@ impl Workshop<'_> {
         let [certificate, key] = CREDENTIALS.map(|name| dir.join(name));
         let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
             let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
-            Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file) })
+            let (name, encrypted_to) = (own.name.clone(), Vec::new());
+            Ok(StagedBundle { name, path, encrypted_to, content: Content::File(file) })
         };
         Ok(vec![
-            stage(key, own.key_pem.expose(), Visibility::Private)?,
+            stage(key, own.key.here(Format::Dir)?.expose(), Visibility::Private)?,
             stage(certificate, own.certificate_pem.as_bytes(), Visibility::Public)?,
         ])
     }
@@ -188,10 +202,11 @@ impl Workshop<'_> {
     fn stage_client(
         &self,
         material: &ClientMaterial,
+        recipients: &[String],
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::client(&self.settings, &self.templates, material, &outputs.order)?;
-        self.stage_made(&material.name, Role::Client, made, outputs)
+        self.stage_made(&material.name, Role::Client, recipients, made, outputs)
     }
 
     fn stage_server(
@@ -201,19 +216,24 @@ impl Workshop<'_> {
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::server(&self.settings, &self.templates, material, &outputs.order)?;
-        self.stage_made(name, Role::Server, made, outputs)
+        self.stage_made(name, Role::Server, &[], made, outputs)
     }
 
     fn stage_made(
         &self,
         name: &Name,
         role: Role,
+        recipients: &[String],
         made: Bundle,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
-        let path = match self.path(name, role, outputs) {
+        let Outputs { sealing, form, .. } = outputs;
+        let (made, encrypted_to) = sealing.seal(name, recipients, made, *form, &self.plugins)?;
+        let path = match self.path(name, role, recipients, outputs) {
             Some(path) => path,
-            None if outputs.destination == Destination::Stdout => return to_stdout(made, name).map(Some),
+            None if outputs.destination == Destination::Stdout => {
+                return Ok(Some(StagedBundle { encrypted_to, ..to_stdout(made, name)? }));
+            }
             None => return Ok(None),
         };
         let content = match made {
@@ -222,15 +242,18 @@ impl Workshop<'_> {
             }
             Bundle::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
-        Ok(Some(StagedBundle { name: name.clone(), path, content }))
+        Ok(Some(StagedBundle { name: name.clone(), path, encrypted_to, content }))
     }
 
-    /// Where a peer's bundle goes; none when that is no place on the disk.
-    fn path(&self, name: &Name, role: Role, outputs: &Outputs) -> Option<PathBuf> {
+    /// Where a peer's bundle goes; none when that is no place on the disk. A path that was named stays as it was typed.
+    fn path(&self, name: &Name, role: Role, recipients: &[String], outputs: &Outputs) -> Option<PathBuf> {
         match &outputs.destination {
             Destination::Stdout | Destination::Nowhere => None,
             Destination::Path(path) => Some(path.clone()),
-            Destination::Into(dir) => Some(dir.join(outputs.order.file_name(&self.stem(name, role), role))),
+            Destination::Into(dir) => {
+                let sealed = if outputs.sealing.seals(recipients) { ".age" } else { "" };
+                Some(dir.join(outputs.order.file_name(&self.stem(name, role), role) + sealed))
+            }
         }
     }
 
@@ -248,7 +271,13 @@ impl Authority {
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {
         let templates = self.templates(&settings)?;
-        let workshop = Workshop { settings, templates, owner: self.owner, world: &self.actor.world };
+        let workshop = Workshop {
+            settings,
+            templates,
+            owner: self.owner,
+            world: &self.actor.world,
+            plugins: Plugins::unattended(),
+        };
         workshop.bundles(view.parameter(issue::DH)?.is_some())
     }
 }
@@ -272,7 +301,8 @@ fn place(path: &Path) -> String {
 fn to_stdout(made: Bundle, name: &Name) -> Result<StagedBundle, AuthorityError> {
     match made {
         Bundle::File(bytes) => {
-            Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) })
+            let (name, path, encrypted_to) = (name.clone(), PathBuf::from("-"), Vec::new());
+            Ok(StagedBundle { name, path, encrypted_to, content: Content::Stdout(bytes) })
         }
         Bundle::Parts(_) => Err(AuthorityError::Usage(
             "a directory cannot be written to standard output; use `--format zip`".to_owned(),

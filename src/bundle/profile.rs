@@ -1,20 +1,27 @@
 //! A client's profile put together: the configuration with the credentials in their place, checked against every importer.
 //! Knows no template; buffers that hold keys never grow, since a buffer that moves leaves a copy behind.
 
-use super::{BundleError, ClientMaterial};
-use crate::{openvpn::client::CREDENTIALS, secret::Secret, settings::ControlChannel};
+use super::{BundleError, ClientMaterial, Key};
+use crate::{name::Name, openvpn::client::CREDENTIALS, secret::Secret, settings::ControlChannel};
 
-/// The credentials as inline blocks. `OpenVPN` Connect and Tunnelblick need each tag at the beginning of its line.
+/// The credentials as inline blocks. `OpenVPN` Connect and Tunnelblick need each tag at the beginning of its line. A key
+/// that its owner keeps is named as a file: `OpenVPN` reads each of `cert` and `key` inline or from a file
+/// (options.c), Connect takes the file in when it lies beside the profile (profilemerge.hpp).
 pub fn inline_credentials(control: ControlChannel, client: &ClientMaterial) -> Result<Secret, BundleError> {
     let tag = control.to_string();
-    let blocks: [(&str, &[u8]); 4] = [
+    let mut blocks: Vec<(&str, &[u8])> = vec![
         ("ca", plain_pem("the CA's certificate", client.ca_pem.as_bytes())?),
         ("cert", plain_pem("the certificate", client.certificate_pem.as_bytes())?),
-        ("key", plain_pem("the private key", client.key_pem.expose())?),
-        (&tag, client.control_key.expose()),
     ];
-    let room = blocks.iter().map(|(tag, body)| 2 * tag.len() + body.len() + 8).sum::<usize>() + 32;
+    let mut elsewhere = String::new();
+    match &client.key {
+        Key::Here(key) => blocks.push(("key", plain_pem("the private key", key.expose())?)),
+        Key::WithOwner => elsewhere = format!("{}key {}.key\n", key_is_elsewhere(&client.name), client.name),
+    }
+    blocks.push((&tag, client.control_key.expose()));
+    let room = blocks.iter().map(|(tag, body)| 2 * tag.len() + body.len() + 8).sum::<usize>() + elsewhere.len() + 32;
     let mut bytes = Vec::with_capacity(room);
+    bytes.extend_from_slice(elsewhere.as_bytes());
     if control == ControlChannel::TlsAuth {
         bytes.extend_from_slice(b"key-direction 1\n");
     }
@@ -25,6 +32,14 @@ pub fn inline_credentials(control: ControlChannel, client: &ClientMaterial) -> R
     }
     bytes.pop();
     Ok(Secret::new(bytes))
+}
+
+/// What is said above the line that names a key which its owner keeps.
+pub fn key_is_elsewhere(name: &Name) -> String {
+    format!(
+        "# The private key is not in here, since its owner keeps it: it belongs beside this file as\n\
+         # {name}.key, or `vpnpki enroll --finish` puts it in here.\n"
+    )
 }
 
 /// The configuration with the credentials on the line that is marked for them.

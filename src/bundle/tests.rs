@@ -30,18 +30,18 @@ fn client(name: &str) -> ClientMaterial {
         name: Name::parse(name).unwrap(),
         ca_pem: pem("CERTIFICATE", "Q0E="),
         certificate_pem: pem("CERTIFICATE", "Y2VydA=="),
-        key_pem: Secret::from(pem("PRIVATE KEY", "a2V5")),
+        key: Key::Here(Secret::from(pem("PRIVATE KEY", "a2V5"))),
         control_key: StaticKey::from_random([0xab; 256]).to_pem(),
     }
 }
 
 fn server(dh: bool) -> ServerMaterial {
-    let ClientMaterial { ca_pem, certificate_pem, key_pem, control_key, .. } = client("unused");
+    let ClientMaterial { ca_pem, certificate_pem, control_key, .. } = client("unused");
     let crl_pem = pem("X509 CRL", "Y3Js");
     ServerMaterial {
         ca_pem,
         certificate_pem,
-        key_pem,
+        key_pem: Secret::from(pem("PRIVATE KEY", "a2V5")),
         control_key,
         dh_pem: dh.then(|| pem("DH PARAMETERS", "ZGg=")),
         crl_pem,
@@ -325,4 +325,26 @@ fn formats_go_both_ways() {
     }
     assert!("p12".parse::<Format>().unwrap_err().contains("`ovpn`, `zip` and `dir`"));
     assert_eq!((Format::Zip.extension(), Format::Dir.extension()), (Some("zip"), None));
+}
+
+#[test]
+fn a_key_that_stays_with_its_owner_is_named_and_not_there() {
+    let material = ClientMaterial { key: Key::WithOwner, ..client("client1") };
+    let (settings, templates) = (settings(REFERENCE), Templates::built_in());
+    let profile = client_ovpn(&settings, &templates, &material).unwrap();
+    let profile = text(&profile);
+    assert!(!profile.contains("PRIVATE KEY") && !profile.contains("<key>"), "{profile}");
+    assert_eq!(profile.matches("\nkey client1.key\n").count(), 1, "{profile}");
+    assert!(profile.contains("# client1.key, or `vpnpki enroll --finish`"), "{profile}");
+    let parts = client_parts(&settings, &templates, &material).unwrap();
+    let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!(names, ["config.ovpn", "ca.crt", "client1.crt", "ta.key"]);
+    assert!(text(&parts[0].bytes).contains("\nkey client1.key\n"));
+}
+
+#[test]
+fn a_format_that_holds_the_key_is_refused_without_it() {
+    assert!(Key::Here(Secret::from("x".to_owned())).here(Format::Zip).is_ok());
+    let error = Key::WithOwner.here(Format::Zip).err().expect("a refusal").to_string();
+    assert!(error.contains("a `zip` holds the private key, and its owner keeps this one"), "{error}");
 }

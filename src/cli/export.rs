@@ -119,5 +119,6 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki export client1 --format zip
   vpnpki export client1 -o - | ssh laptop-7 'cat > client1.ovpn'
+  vpnpki export client1 --encrypt-to ~/.ssh/id_ed25519.pub
   vpnpki export --all --force -o bundles/
   vpnpki export server --publish -o /etc/openvpn/server";

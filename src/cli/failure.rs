@@ -212,7 +212,10 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
         | AuthorityError::Bundle(BundleError::NotForServers(_))
-        | AuthorityError::Twice(_) => Exit::Usage,
+        | AuthorityError::Twice(_)
+        | AuthorityError::ServerRequest(_)
+        | AuthorityError::ServerRecipients(_)
+        | AuthorityError::SealedDirectory(_) => Exit::Usage,
         _ => Exit::Refused,
     }
 }
@@ -240,6 +243,19 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         ],
         AuthorityError::NoAccess { name, .. } | AuthorityError::NoKey(name) => {
             vec![format!("`vpnpki issue {name}` gives access again, once the name is free")]
+        }
+        AuthorityError::OwnersKey(name) => vec![format!(
+            "`vpnpki renew {name} --csr FILE` takes the owner's new request, which `vpnpki enroll {name}` makes where the key is"
+        )],
+        AuthorityError::ServerRecipients(name) => vec![format!("`vpnpki export {name} --format zip --encrypt-to age1...` encrypts it once")],
+        AuthorityError::SealedDirectory(_) => {
+            vec!["`--format zip` makes one file of it; `--clear`, without `--encrypt-to`, writes it as it is".to_owned()]
+        }
+        AuthorityError::RecordedRecipient { name, .. } => {
+            vec![format!("`vpnpki recipients {name} --set age1...` puts others on record; `--clear` writes the bundle as it is")]
+        }
+        AuthorityError::Bundle(BundleError::KeyElsewhere(_)) => {
+            vec!["`--format ovpn` and `--format zip` make a bundle without the key, which its owner puts in".to_owned()]
         }
         AuthorityError::HasAccess { name, .. } => vec![format!("`vpnpki revoke {name}` ends its access for good")],
         AuthorityError::NoVaultKey => vec!["`vpnpki crl refresh` opens the vault and records it".to_owned()],

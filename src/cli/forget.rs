@@ -79,7 +79,9 @@ impl fmt::Display for Answer {
                 1 => Some("1 private key".to_owned()),
                 many => Some(format!("{many} private keys")),
             };
-            let what: Vec<String> = keys.into_iter().chain(peer.note.then(|| "the note".to_owned())).collect();
+            let recipients = (peer.recipients > 0).then(|| "the recipients".to_owned());
+            let what: Vec<String> =
+                keys.into_iter().chain(peer.note.then(|| "the note".to_owned())).chain(recipients).collect();
             writeln!(f, "{verb} {} of {}", what.join(" and "), peer.name)?;
         }
         self.forgotten.unchanged.iter().try_for_each(|name| writeln!(f, "nothing is kept of {name}"))

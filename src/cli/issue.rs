@@ -1,7 +1,7 @@
 //! `vpnpki issue`.
 //! Knows nothing of certificates; names, formats and paths are parsed and handed on.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -10,15 +10,16 @@ use crate::{
     authority::{
         deliver::{Destination, Outputs},
         issue::{IssueRequest, Issued},
+        AuthorityError,
     },
-    bundle::{Format, Order},
+    bundle::Format,
     cli::{
+        csr, encryption,
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
         report::Report,
         session::Session,
         Exit, Failure,
     },
-    files::Overwrite,
     inventory::Role,
     name::Name,
     pki::{Address, Algorithm},
@@ -50,10 +51,17 @@ pub struct Arguments {
     /// How to reach whoever gets it, for `show` and `list --json`; one line
     #[arg(long, value_name = "TEXT", value_parser = note)]
     note: Option<String>,
+    /// Certify the key in this certificate request (PEM or DER, - for standard input); its owner keeps the private one
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    csr: Option<PathBuf>,
+    /// Encrypt this and every later bundle to this public key, or to each in a FILE; may be given several times
+    // a plain text here, since clap would print a private key given by mistake
+    #[arg(long, value_name = "age1…|ssh-…|FILE")]
+    recipient: Vec<String>,
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "force", "encrypt_to", "encrypt_passphrase_file", "clear"])]
     no_export: bool,
     /// Leave whoever has access already as they are
     #[arg(long)]
@@ -65,9 +73,9 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
-        if self.role == Role::Client && !self.san.is_empty() {
-            return Err(Failure::usage("`--san` is for servers: nobody looks at a client's"));
-        }
+        self.refuse_contradictions()?;
+        let csr = self.csr.as_deref().map(csr::read).transpose()?;
+        let recipients = encryption::recipients(&self.recipient)?;
         let outputs = self.outputs(session)?;
         let to_stdout = outputs.destination == Destination::Stdout;
         outputs.check_for(self.names.len())?;
@@ -78,6 +86,8 @@ impl Arguments {
             days: self.days,
             addresses: self.san,
             note: self.note,
+            recipients,
+            csr,
             outputs,
             if_missing: self.if_missing,
             dry_run: self.dry_run,
@@ -93,13 +103,24 @@ impl Arguments {
         session.report(&report)
     }
 
+    fn refuse_contradictions(&self) -> Result<(), Failure> {
+        if self.role == Role::Client && !self.san.is_empty() {
+            return Err(Failure::usage("`--san` is for servers: nobody looks at a client's"));
+        }
+        if self.csr.is_some() && self.names.len() > 1 {
+            return Err(Failure::usage("`--csr` is one key, which goes to one name"));
+        }
+        match (&*self.names, self.role) {
+            ([name, ..], Role::Server) if !self.recipient.is_empty() => {
+                Err(AuthorityError::ServerRecipients(name.clone()).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn outputs(&self, session: &Session) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs {
-                order: Order::default(),
-                destination: Destination::Nowhere,
-                overwrite: Overwrite::Refuse,
-            });
+            return Ok(Outputs::nowhere());
         }
         let directory = match self.outputs.format() {
             Some(format) => format == Format::Dir,
@@ -159,5 +180,7 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki issue laptop-7
   vpnpki issue anna ben --days 90 -o bundles/
+  vpnpki issue laptop-7 --recipient ~/.ssh/id_ed25519.pub
+  vpnpki issue laptop-7 --csr laptop-7.csr
   vpnpki issue ci-runner --if-missing --batch --json
   vpnpki issue server-west --role server --san west.example.com";

@@ -12,7 +12,7 @@ use crate::{
         session::Session,
         Exit, Failure,
     },
-    inventory::{Certificate, Reason, Role, Status},
+    inventory::{Certificate, KeyPlace, Reason, Role, Status},
     name::Name,
     serial::Serial,
     store::{Access, View},
@@ -66,6 +66,12 @@ struct Row {
     days_left: i64,
     issued: Time,
     algorithm: Option<String>,
+    /// That its owner has the private key, and we never had.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    key_with_owner: bool,
+    /// To whom bundles are encrypted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,8 +140,8 @@ impl Arguments {
         print: &mut dyn FnMut(Row) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
         let mut outcome = Ok(());
-        let mut visit = |certificate: &Certificate| {
-            let row = Row::of(certificate, now);
+        let mut visit = |recipients: Vec<String>, certificate: &Certificate| {
+            let row = Row { recipients, ..Row::of(certificate, now) };
             if !self.wants(&row) {
                 return ControlFlow::Continue(());
             }
@@ -149,9 +155,9 @@ impl Arguments {
             }
         };
         if self.history {
-            view.certificates(&mut |certificate| visit(&certificate))?;
+            view.certificates(&mut |certificate| visit(Vec::new(), &certificate))?;
         } else {
-            view.peers(&mut |_, certificate| visit(&certificate))?;
+            view.peers(&mut |peer, certificate| visit(peer.recipients, &certificate))?;
         }
         outcome
     }
@@ -177,6 +183,8 @@ impl Row {
             days_left: now.days_until(certificate.validity.not_after()),
             issued: certificate.issued,
             algorithm: holder.map(|holder| holder.algorithm.clone()),
+            key_with_owner: holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner),
+            recipients: Vec::new(),
             revoked: certificate.refusal(now).map(|refusal| refusal.at),
             reason: certificate.refusal(now).map(|refusal| refusal.reason),
         }

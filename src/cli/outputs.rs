@@ -8,7 +8,12 @@ use clap::Args;
 use crate::{
     authority::deliver::{Delivery, Destination, Outputs},
     bundle::{Format, Order},
-    cli::{report, session::Session, Exit, Failure},
+    cli::{
+        encryption::{label, EncryptionOptions},
+        report,
+        session::Session,
+        Exit, Failure,
+    },
     files::{self, Kind, Overwrite},
     name::Name,
     secret::Secret,
@@ -26,6 +31,8 @@ pub struct OutputOptions {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    encryption: EncryptionOptions,
 }
 
 /// How the role's own directory is meant by `-o`.
@@ -50,7 +57,8 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
-        Ok(Outputs { order: Order { format: self.format }, destination, overwrite })
+        let (sealing, form) = (self.encryption.sealing(session)?, self.encryption.form(&destination));
+        Ok(Outputs { order: Order { format: self.format }, destination, overwrite, sealing, form })
     }
 
     /// The format as typed.
@@ -74,7 +82,14 @@ pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> R
 
 /// Lines about bundles that are in place.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
-    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))
+    delivery.bundles.iter().try_for_each(|bundle| {
+        write!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path))?;
+        let readers: Vec<String> = bundle.encrypted_to.iter().map(|text| label(text)).collect();
+        if !readers.is_empty() {
+            write!(f, " (encrypted to {})", readers.join(", "))?;
+        }
+        writeln!(f)
+    })
 }
 
 /// Failures for bundles that are not.

@@ -1,7 +1,7 @@
 //! `vpnpki renew`.
 //! Knows nothing of how a certificate is replaced.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -11,15 +11,15 @@ use crate::{
         deliver::{Destination, Outputs},
         renew::{RenewRequest, Renewed, Whom},
     },
-    bundle::{Format, Order},
+    bundle::Format,
     cli::{
+        csr,
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
         report::Report,
         revoke::{unpublished, write_published},
         session::Session,
         Exit, Failure,
     },
-    files::Overwrite,
     inventory::Role,
     name::Name,
     pki::Algorithm,
@@ -52,10 +52,13 @@ pub struct Arguments {
     /// p256, p384, rsa2048, rsa3072, rsa4096 or ed25519 [default: the settings']
     #[arg(long, value_name = "ALG")]
     key: Option<Algorithm>,
+    /// Certify the key in this certificate request (PEM or DER, - for standard input); its owner keeps the private one
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "due"])]
+    csr: Option<PathBuf>,
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "force", "encrypt_to", "encrypt_passphrase_file", "clear"])]
     no_export: bool,
     #[command(flatten)]
     restraint: Restraint,
@@ -73,6 +76,10 @@ struct Restraint {
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
+        if self.csr.is_some() && self.names.len() > 1 {
+            return Err(Failure::usage("`--csr` is one key, which goes to one name"));
+        }
+        let csr = self.csr.as_deref().map(csr::read).transpose()?;
         let authority = session.open(Access::Write)?;
         let server = match self.names.as_slice() {
             [one] => authority.view()?.peer(one)?.is_some_and(|peer| peer.role == Role::Server),
@@ -85,6 +92,7 @@ impl Arguments {
             algorithm: self.key,
             days: self.days,
             overlap: self.overlap,
+            csr,
             outputs,
             no_publish: self.restraint.no_publish,
             dry_run: self.restraint.dry_run,
@@ -102,11 +110,7 @@ impl Arguments {
 
     fn outputs(&self, session: &Session, server: bool) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs {
-                order: Order::default(),
-                destination: Destination::Nowhere,
-                overwrite: Overwrite::Refuse,
-            });
+            return Ok(Outputs::nowhere());
         }
         let directory = self.outputs.format().map_or(server, |format| format == Format::Dir);
         let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
@@ -175,4 +179,5 @@ Examples:
   vpnpki renew laptop-7 -o bundles/
   vpnpki renew --due --within 60 -o bundles/
   vpnpki renew laptop-7 --overlap 0 --force
+  vpnpki renew laptop-7 --csr laptop-7.csr --force
   vpnpki renew server";

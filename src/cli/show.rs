@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     authority::verdict::Subject,
     cli::{report::Report, revoke::subject, session::Session, Exit, Failure},
-    inventory::{Certificate, Peer, Reason, Role, Status},
+    inventory::{Certificate, KeyPlace, Peer, Reason, Role, Status},
     name::{escape, Name},
     pki,
     serial::Serial,
@@ -40,6 +40,8 @@ struct Whose {
     current: Serial,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +54,7 @@ struct Details {
     issued: Time,
     algorithm: Option<String>,
     key_kept: bool,
+    key_with_owner: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,8 +88,8 @@ impl Arguments {
 
 impl Whose {
     fn of(peer: Peer) -> Self {
-        let Peer { name, role, created, current, note, .. } = peer;
-        Self { name, role, created, current, note }
+        let Peer { name, role, created, current, note, recipients, .. } = peer;
+        Self { name, role, created, current, note, recipients }
     }
 }
 
@@ -102,6 +105,7 @@ impl Details {
             issued: certificate.issued,
             algorithm: certificate.holder.as_ref().map(|holder| holder.algorithm.clone()),
             key_kept: view.sealed_key(&serial)?.is_some(),
+            key_with_owner: certificate.holder.as_ref().is_some_and(|holder| holder.key == KeyPlace::WithOwner),
             revoked: certificate.refusal(now).map(|refusal| refusal.at),
             reason: certificate.refusal(now).map(|refusal| refusal.reason),
             accepted_until: certificate.overlap_ends.filter(|_| certificate.status(now) == Status::Superseded),
@@ -123,6 +127,9 @@ impl fmt::Display for Answer {
         if let Some(note) = self.peer.as_ref().and_then(|peer| peer.note.as_deref()) {
             writeln!(f, "  {}", escape(note))?;
         }
+        for recipient in self.peer.iter().flat_map(|peer| &peer.recipients) {
+            writeln!(f, "  bundles encrypted to {recipient}")?;
+        }
         for certificate in &self.certificates {
             let current = self.peer.as_ref().is_some_and(|peer| peer.current == certificate.serial);
             writeln!(f, "serial:{}{}", certificate.serial, if current { " (current)" } else { "" })?;
@@ -138,7 +145,11 @@ impl fmt::Display for Answer {
                 "\n  from {} until {}, {} days left",
                 certificate.not_before, certificate.not_after, certificate.days_left
             )?;
-            let key = if certificate.key_kept { "kept, sealed" } else { "not kept" };
+            let key = match (certificate.key_with_owner, certificate.key_kept) {
+                (true, _) => "held by its owner",
+                (false, true) => "kept, sealed",
+                (false, false) => "not kept",
+            };
             writeln!(
                 f,
                 "  issued {}, key {} {key}",

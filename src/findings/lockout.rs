@@ -177,7 +177,12 @@ mod tests {
         Certificate {
             serial: Serial::fresh([1; 16]),
             issuer: 1,
-            holder: Some(Holder { name: name(), role: Role::Client, algorithm: "p256".to_owned() }),
+            holder: Some(Holder {
+                name: name(),
+                role: Role::Client,
+                algorithm: "p256".to_owned(),
+                key: crate::inventory::KeyPlace::Here,
+            }),
             validity: days(0, 40),
             issued: day(0),
             revocation: revocation.map(|(at, reason)| Revocation { at: day(at), reason }),

@@ -41,6 +41,20 @@ pub struct Holder {
     pub role: Role,
     /// `p256`, `rsa2048`, …
     pub algorithm: String,
+    /// Who has the private key.
+    #[serde(default)]
+    pub key: KeyPlace,
+}
+
+/// Where the private key to a certificate was made, and has been since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyPlace {
+    /// Here, whether it is kept or not.
+    #[default]
+    Here,
+    /// With its owner, who sent a certificate request.
+    WithOwner,
 }
 
 /// A revocation: never deleted.

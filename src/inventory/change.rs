@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     inventory::{
         ledger::{Digest, Hasher},
-        Certificate, Peer,
+        Certificate, KeyPlace, Peer,
     },
     serial::Serial,
     time::Time,
@@ -216,16 +216,19 @@ fn digest_peer<'a>(hasher: &'a mut Hasher, peer: &Peer) -> &'a mut Hasher {
     if let Some(note) = &peer.note {
         hasher.text("note").text(note);
     }
-    match &peer.bundle {
-        Some(bundle) => hasher.text("bundle").bytes(&bundle.0),
-        None => hasher,
+    if let Some(bundle) = &peer.bundle {
+        hasher.text("bundle").bytes(&bundle.0);
     }
+    peer.recipients.iter().fold(hasher, |hasher, recipient| hasher.text("recipient").text(recipient))
 }
 
 fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> &'a mut Hasher {
     hasher.number(certificate.issuer.into()).validity(certificate.validity).time(certificate.issued);
     if let Some(holder) = &certificate.holder {
         hasher.text(holder.name.as_str()).text(&holder.role.to_string()).text(&holder.algorithm);
+        if holder.key == KeyPlace::WithOwner {
+            hasher.text("key with owner");
+        }
     }
     match certificate.revocation {
         Some(revocation) => hasher.text("revoked").time(revocation.at).number(revocation.reason.code().into()),
@@ -240,7 +243,7 @@ fn digest_certificate<'a>(hasher: &'a mut Hasher, certificate: &Certificate) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{Reason, Revocation};
+    use crate::inventory::{Holder, Reason, Revocation, Role};
 
     fn certificate() -> Certificate {
         Certificate {
@@ -261,6 +264,24 @@ mod tests {
         let revoked = Change::Certificate(Certificate { revocation, ..certificate() });
         assert_eq!(valid.key(), revoked.key());
         assert_ne!(valid.digest(), revoked.digest());
+    }
+
+    #[test]
+    fn who_has_the_key_and_who_reads_bundles_changes_the_digest() {
+        let name: crate::name::Name = "a".parse().unwrap();
+        let digest = |key| {
+            let holder = Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned(), key };
+            Change::Certificate(Certificate { holder: Some(holder), ..certificate() }).digest()
+        };
+        assert_ne!(digest(KeyPlace::Here), digest(KeyPlace::WithOwner));
+        let digest = |recipients: &[&str]| {
+            let recipients = recipients.iter().map(|text| (*text).to_owned()).collect();
+            let (role, created, current) = (Role::Client, Time::from_unix(0), Serial::fresh([7; 16]));
+            let name = name.clone();
+            Change::Peer(Peer { name, role, created, current, note: None, bundle: None, recipients }).digest()
+        };
+        assert_ne!(digest(&[]), digest(&["age1a"]));
+        assert_ne!(digest(&["age1a", "age1b"]), digest(&["age1b", "age1a"]));
     }
 
     #[test]

@@ -126,7 +126,12 @@ mod tests {
         Certificate {
             serial: Serial::fresh([1; 16]),
             issuer: 1,
-            holder: Some(Holder { name: Name::parse("a").unwrap(), role, algorithm: "p256".to_owned() }),
+            holder: Some(Holder {
+                name: Name::parse("a").unwrap(),
+                role,
+                algorithm: "p256".to_owned(),
+                key: crate::inventory::KeyPlace::Here,
+            }),
             validity: Validity::of_days(day(0), days, 0),
             issued: day(0),
             revocation: None,

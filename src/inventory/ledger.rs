@@ -132,6 +132,13 @@ pub enum Event {
         /// Whose.
         name: Name,
     },
+    /// To whom a peer's bundles are encrypted was changed.
+    RecipientsSet {
+        /// Whose bundles.
+        name: Name,
+        /// How many recipients are on record now.
+        many: u64,
+    },
     /// A server's directory was named as one to publish to.
     TargetAdded {
         /// Absolute path.
@@ -314,6 +321,8 @@ impl fmt::Display for Event {
                 write!(f, "CRL {number} with {entries} serials until {}", validity.not_after().date())
             }
             Self::Forgotten { name } => write!(f, "dropped what was kept of {name}"),
+            Self::RecipientsSet { name, many: 0 } => write!(f, "bundles of {name} are no longer encrypted"),
+            Self::RecipientsSet { name, many } => write!(f, "bundles of {name} are encrypted to {many} recipients"),
             Self::TargetAdded { dir } => write!(f, "publishes to {}", escape(dir)),
             Self::UnlockerAdded { number, kind, label } => write!(f, "unlocker {number} `{}` ({kind})", escape(label)),
             Self::UnlockerRemoved { number, label } => write!(f, "removed unlocker {number} `{}`", escape(label)),

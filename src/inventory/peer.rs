@@ -22,6 +22,9 @@ pub struct Peer {
     pub note: Option<String>,
     /// The digest of what settings and templates put into its newest bundle; none where no bundle was made.
     pub bundle: Option<Digest>,
+    /// The public keys (age, SSH, plugin) to which bundles are encrypted, one line each; none for bundles in clear.
+    #[serde(default)]
+    pub recipients: Vec<String>,
 }
 
 /// Which end of a connection a certificate is for: its extended key usage.

@@ -222,7 +222,7 @@ fn write_pair(der: &mut Vec<u8>, number: u32) {
 }
 
 /// A name of one CN in `UTF8String` (RFC 5280, 4.1.2.4).
-fn name(common_name: &str) -> der::Result<Vec<u8>> {
+pub(super) fn name(common_name: &str) -> der::Result<Vec<u8>> {
     let oid = const_oid::db::rfc4519::CN;
     let value = Any::from(AnyRef::from(Utf8StringRef::new(common_name)?));
     let attributes = vec![AttributeTypeAndValue { oid, value }];

@@ -56,6 +56,7 @@ CREATE TABLE peer (
     current INTEGER NOT NULL REFERENCES certificate (id) DEFERRABLE INITIALLY DEFERRED,  -- the certificate in bundles made now
     note    TEXT,                       -- how to reach whoever has it; NULL where nobody said
     bundle  BLOB,                       -- digest of what settings and templates put into its newest bundle; NULL before the first
+    recipients TEXT,                    -- public keys to which bundles are encrypted, one a line; NULL where none is on record
     entry   INTEGER NOT NULL
 ) STRICT;
 
@@ -78,6 +79,7 @@ CREATE TABLE certificate (
     issued     INTEGER NOT NULL,        -- when it was recorded
     revoked    INTEGER,                 -- when the revocation was recorded; NULL while it is not revoked
     reason     INTEGER,                 -- CRLReason (RFC 5280, 5.3.1); NULL while it is not revoked
+    key_with_owner INTEGER NOT NULL DEFAULT 0,  -- 1 where its owner made the private key and never sent it
     overlap_ends INTEGER,               -- when it is refused although nobody revoked it, since it was renewed; NULL while it is not renewed
     entry      INTEGER NOT NULL,
     UNIQUE (serial, issuer),

@@ -64,7 +64,12 @@ fn unlocker(number: u32, label: &str) -> Unlocker {
 /// What issuing records.
 fn issued(name: &str, serial: u8) -> Vec<Change> {
     let (name, serial) = (Name::parse(name).unwrap(), Serial::fresh([serial; 16]));
-    let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
+    let holder = Some(Holder {
+        name: name.clone(),
+        role: Role::Client,
+        algorithm: "p256".to_owned(),
+        key: crate::inventory::KeyPlace::Here,
+    });
     vec![
         Change::Certificate(Certificate {
             serial,
@@ -77,7 +82,15 @@ fn issued(name: &str, serial: u8) -> Vec<Change> {
         }),
         Change::CertificateDer(serial, vec![6, serial.octets()[1]]),
         Change::SealedKey(serial, Some(vec![7, serial.octets()[1]])),
-        Change::Peer(Peer { name, role: Role::Client, created: day(1), current: serial, note: None, bundle: None }),
+        Change::Peer(Peer {
+            name,
+            role: Role::Client,
+            created: day(1),
+            current: serial,
+            note: None,
+            bundle: None,
+            recipients: Vec::new(),
+        }),
     ]
 }
 

@@ -6,8 +6,10 @@ CREATE UNIQUE INDEX unlocker_label ON unlocker (label);
 
 ALTER TABLE peer ADD COLUMN note TEXT;
 ALTER TABLE peer ADD COLUMN bundle BLOB;
+ALTER TABLE peer ADD COLUMN recipients TEXT;
 CREATE INDEX peer_server ON peer (folded) WHERE role = 'server';
 
+ALTER TABLE certificate ADD COLUMN key_with_owner INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE certificate ADD COLUMN overlap_ends INTEGER;
 CREATE INDEX certificate_superseded ON certificate (issuer, overlap_ends) WHERE overlap_ends IS NOT NULL;
 

@@ -11,7 +11,15 @@ use super::{plugin, Content, VaultError};
 
 /// Encrypts the parts, one after the other, to one recipient.
 pub(super) fn encrypt(recipient: &dyn Recipient, parts: &[&[u8]]) -> Result<Vec<u8>, VaultError> {
-    let encryptor = Encryptor::with_recipients(std::iter::once(recipient)).map_err(|error| match error {
+    encrypt_to(std::iter::once(recipient), parts)
+}
+
+/// The same to several recipients, at least one.
+pub(super) fn encrypt_to<'r>(
+    recipients: impl Iterator<Item = &'r dyn Recipient>,
+    parts: &[&[u8]],
+) -> Result<Vec<u8>, VaultError> {
+    let encryptor = Encryptor::with_recipients(recipients).map_err(|error| match error {
         EncryptError::Plugin(errors) => plugin::refusal(&errors),
         // nothing else is read or written before the first byte of the file
         EncryptError::Io(_) => VaultError::Plugin(BROKE_OFF.to_owned()),

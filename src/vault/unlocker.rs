@@ -121,7 +121,7 @@ fn weight(error: &VaultError) -> u8 {
     }
 }
 
-fn as_text(passphrase: &Secret) -> Result<age::secrecy::SecretString, VaultError> {
+pub(super) fn as_text(passphrase: &Secret) -> Result<age::secrecy::SecretString, VaultError> {
     match passphrase.expose_text() {
         Some("") => Err(VaultError::EmptyPassphrase),
         Some(text) => Ok(text.to_owned().into()),
@@ -130,7 +130,7 @@ fn as_text(passphrase: &Secret) -> Result<age::secrecy::SecretString, VaultError
 }
 
 /// scrypt's N is 2^18: 256 MiB and about a second. age's own choice measures the machine and takes a gigabyte.
-const WORK: u8 = 18;
+pub(super) const WORK: u8 = 18;
 const KEY_FILE_HEAD: &str = "# opens the vault beside it without a passphrase: whoever reads this can sign certificates
 # public key: ";
 

@@ -70,6 +70,34 @@ fn export_over_an_older_bundle_leaves_one_of_the_two() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn a_request_is_answered_whole_or_not_at_all() {
+    let asked: Vec<_> = [&BEFORE[..], &["enroll client3"]].concat();
+    let mend = ["issue client3 --csr client3.csr --if-missing", "export client3 --force"];
+    stands(&Act { before: &asked, line: "issue client3 --csr client3.csr", mend: &mend });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn an_enrolment_leaves_a_key_that_can_be_asked_for_again() {
+    let program = env!("CARGO_BIN_EXE_vpnpki");
+    let again = format!("!if test -e laptop.key; then {program} enroll laptop --key-file laptop.key --force; else {program} enroll laptop; fi");
+    stands(&Act { before: &BEFORE, line: "enroll laptop", mend: &[&again] });
+    let before: Vec<_> = [&BEFORE[..], &["enroll laptop", "issue laptop --csr laptop.csr", AHEAD]].concat();
+    let line = "enroll --finish laptop.ovpn";
+    // whoever was answered that it is whole already has what they want
+    let again = format!("!grep -q '<key>' laptop.ovpn || {program} {line}");
+    stands(&Act { before: &before, line, mend: &[&again] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn an_encrypted_export_leaves_nothing_unfinished_and_nothing_in_clear() {
+    let line = "export client2 --encrypt-to age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+    stands(&Act { before: &BEFORE, line, mend: &[&format!("{line} --force")] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn revoke_is_all_or_nothing() {
     stands(&Act { before: &BEFORE, line: "revoke client1", mend: &["revoke client1"] });
 }

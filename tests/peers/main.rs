@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod age;
 mod client_keys;
 mod clock;
 mod connect;
@@ -25,6 +26,7 @@ mod paths;
 mod publishing;
 mod races;
 mod reference;
+mod requests;
 mod revocation;
 mod serials;
 mod sessions;

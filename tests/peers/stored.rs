@@ -62,11 +62,23 @@ fn fill(site: &Site, serials: &[Serial]) -> Vec<String> {
         let validity = Validity::of_days(now, 30, 0);
         let profile = LeafProfile { name: name.clone(), role: Role::Client, serial, validity, addresses: Vec::new() };
         let der = sign_leaf(&profile, key.spki(), unlocked.issuer().unwrap(), &issuer_key).unwrap();
-        let holder = Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned() });
+        let holder = Some(Holder {
+            name: name.clone(),
+            role: Role::Client,
+            algorithm: "p256".to_owned(),
+            key: vpnpki::inventory::KeyPlace::Here,
+        });
         let certificate =
             Certificate { serial, issuer: 1, holder, validity, issued: now, revocation: None, overlap_ends: None };
-        let peer =
-            Peer { name: name.clone(), role: Role::Client, created: now, current: serial, note: None, bundle: None };
+        let peer = Peer {
+            name: name.clone(),
+            role: Role::Client,
+            created: now,
+            current: serial,
+            note: None,
+            bundle: None,
+            recipients: Vec::new(),
+        };
         for change in
             [Change::Certificate(certificate), Change::CertificateDer(serial, der.clone()), Change::Peer(peer)]
         {

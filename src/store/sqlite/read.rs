@@ -8,8 +8,8 @@ use rusqlite::{params, OptionalExtension, Params, Row};
 use super::{fault, Session};
 use crate::{
     inventory::{
-        Certificate, Change, Digest, Holder, Identity, Issuer, Parameter, Peer, Reason, Revocation, Role, SealedSecret,
-        SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
+        Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation, Role,
+        SealedSecret, SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,
@@ -171,6 +171,14 @@ impl View for Session<'_> {
     fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT d.der FROM certificate_der d JOIN certificate c ON c.id = d.certificate WHERE c.serial = ?1";
         self.one(sql, [serial.octets()], |row| cell(row, "der"))
+    }
+
+    fn certificates_with_key(&self, spki: &[u8]) -> Result<Vec<Certificate>, StoreError> {
+        // the key stands in the DER as it is; an index would cost every issuing, this costs those with a request
+        let sql = "SELECT c.*, p.name AS name, p.role AS role
+                   FROM certificate_der d JOIN certificate c ON c.id = d.certificate LEFT JOIN peer p ON p.id = c.peer
+                   WHERE instr(d.der, ?1) > 0 ORDER BY c.id";
+        self.all(sql, [spki], certificate)
     }
 
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
@@ -416,6 +424,8 @@ fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
         current: serial(row, "current")?,
         note: cell(row, "note")?,
         bundle: cell::<Option<[u8; 32]>>(row, "bundle")?.map(Digest),
+        recipients: cell::<Option<String>>(row, "recipients")?
+            .map_or_else(Vec::new, |lines| lines.split('\n').map(str::to_owned).collect()),
     })
 }
 
@@ -431,7 +441,8 @@ fn crl_facts(row: &Row<'_>) -> Result<CrlFacts, StoreError> {
 }
 
 fn holder(name: Name, role: Role, row: &Row<'_>) -> Result<Holder, StoreError> {
-    Ok(Holder { name, role, algorithm: cell(row, "algorithm")? })
+    let key = if cell(row, "key_with_owner")? { KeyPlace::WithOwner } else { KeyPlace::Here };
+    Ok(Holder { name, role, algorithm: cell(row, "algorithm")?, key })
 }
 
 fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
@@ -472,10 +483,10 @@ fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
 }
 
 const PEERS: &str =
-    "SELECT p.name, p.role, p.created, p.note, p.bundle, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
+    "SELECT p.name, p.role, p.created, p.note, p.bundle, p.recipients, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
 
 const PEERS_AND_CERTIFICATES: &str =
-    "SELECT p.name, p.role, p.created, p.note, p.bundle, c.serial AS current, c.* FROM peer p JOIN certificate c ON c.id = p.current";
+    "SELECT p.name, p.role, p.created, p.note, p.bundle, p.recipients, c.serial AS current, c.* FROM peer p JOIN certificate c ON c.id = p.current";
 
 const CERTIFICATES: &str =
     "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";

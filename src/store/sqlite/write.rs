@@ -9,7 +9,7 @@ use super::{
     Session,
 };
 use crate::{
-    inventory::{Certificate, Change, Digest, Entry, Event, Head, Peer, SignedCrl, Unlocker},
+    inventory::{Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl, Unlocker},
     serial::Serial,
     store::{CommitError, Draft, Mac, StoreError, Totals, View, Writing},
     time::Time,
@@ -38,14 +38,18 @@ impl Session<'_> {
     }
 
     fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO peer (name, folded, role, created, current, note, bundle, entry) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        let sql = "INSERT INTO peer (name, folded, role, created, current, note, bundle, recipients, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                    ON CONFLICT (folded) DO UPDATE SET current = excluded.current, created = excluded.created,
-                   note = excluded.note, bundle = excluded.bundle, entry = excluded.entry";
+                   note = excluded.note, bundle = excluded.bundle, recipients = excluded.recipients,
+                   entry = excluded.entry";
         let current = certificate_id(self, &peer.current)?;
         let role = peer.role.to_string();
         let (name, folded, created) = (peer.name.as_str(), peer.name.folded(), peer.created.unix());
         let bundle = peer.bundle.as_ref().map(|digest| digest.0);
-        self.execute(sql, params![name, folded, role, created, current, peer.note, bundle, entry]).map(drop)
+        let recipients = (!peer.recipients.is_empty()).then(|| peer.recipients.join("\n"));
+        let row = params![name, folded, role, created, current, peer.note, bundle, recipients, entry];
+        self.execute(sql, row).map(drop)
     }
 
     /// A certificate comes before its new peer: the peer's row is made with it and completed by the peer's own fact;
@@ -65,8 +69,10 @@ impl Session<'_> {
     }
 
     fn record_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason, overlap_ends, entry)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        let sql =
+            "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason,
+                   key_with_owner, overlap_ends, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                    ON CONFLICT (serial, issuer) DO UPDATE SET revoked = excluded.revoked, reason = excluded.reason,
                    overlap_ends = excluded.overlap_ends, entry = excluded.entry";
         let validity = certificate.validity;
@@ -80,6 +86,7 @@ impl Session<'_> {
             certificate.issued.unix(),
             certificate.revocation.map(|revocation| revocation.at.unix()),
             certificate.revocation.map(|revocation| revocation.reason.code()),
+            certificate.holder.as_ref().is_some_and(|holder| holder.key == KeyPlace::WithOwner),
             certificate.overlap_ends.map(Time::unix),
             entry,
         ];

@@ -1,0 +1,191 @@
+//! The user's side of `issue --csr`: a key that never travels, the request for it, and the answer put together with it.
+//! Knows no authority; nothing is written before all of it is known to fit.
+
+mod answer;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::{
+    bundle::BundleError,
+    files::{self, shown, FileError, Overwrite, Unreleased, Visibility},
+    name::Name,
+    pki::{self, Algorithm, KeyError, PrivateKey, SignError},
+    secret::Secret,
+};
+
+pub use answer::Answer;
+
+/// A key and a request that are to be made.
+pub struct Enrolment<'a> {
+    /// For whom.
+    pub name: &'a Name,
+    /// The kind of a new key.
+    pub algorithm: Algorithm,
+    /// A key that is there, for which only a request is made.
+    pub key_file: Option<&'a Path>,
+    /// What happens to files that are there.
+    pub overwrite: Overwrite,
+}
+
+/// A key and a request that were made.
+#[derive(Debug, Serialize)]
+pub struct Enrolled {
+    /// Whether anything was written.
+    pub changed: bool,
+    /// For whom.
+    pub name: Name,
+    /// The kind of key.
+    pub algorithm: Algorithm,
+    /// The private key, which stays here.
+    pub key: PathBuf,
+    /// The request, which is sent.
+    pub request: PathBuf,
+}
+
+/// An answer that is to be put together with its key.
+pub struct Finish<'a> {
+    /// The bundle without key, decrypted.
+    pub bundle: &'a Secret,
+    /// Where it lies.
+    pub path: &'a Path,
+    /// The private key, when it is not in `NAME.key`.
+    pub key_file: Option<&'a Path>,
+    /// Where the whole profile goes, when not to where it is named after the bundle.
+    pub out: Option<&'a Path>,
+    /// What happens to a file that is there.
+    pub overwrite: Overwrite,
+}
+
+/// A profile that is whole.
+#[derive(Debug, Serialize)]
+pub struct Finished {
+    /// Whether anything was written.
+    pub changed: bool,
+    /// Whose.
+    pub name: Name,
+    /// The profile, with the key in it.
+    pub profile: PathBuf,
+    /// The private key's file, which is not needed any more.
+    pub key: PathBuf,
+}
+
+/// Why nothing was made, or not all of it put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// A file that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A key that cannot be used.
+    #[error("`{}`: {source}", shown(.path))]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// No key was made.
+    #[error(transparent)]
+    Made(#[from] KeyError),
+    /// No request was made.
+    #[error("no request was made: {0}")]
+    Request(#[from] SignError),
+    /// Not all is in place.
+    #[error(transparent)]
+    Unreleased(#[from] Unreleased),
+    /// Something that is no answer.
+    #[error("nothing was written: `{}` {what}", shown(.path))]
+    Answer {
+        /// The bundle.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Another key's certificate.
+    #[error(
+        "nothing was written: the certificate in `{}` is for another key than the one in `{}`",
+        shown(.bundle), shown(.key)
+    )]
+    Mismatch {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// No importer would read it.
+    #[error(transparent)]
+    Profile(#[from] BundleError),
+}
+
+/// Makes `NAME.key` and `NAME.csr` in the working directory, or only the request for a key that is there.
+pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
+    let Enrolment { name, algorithm, key_file, overwrite } = enrolment;
+    let (private, csr) = (PathBuf::from(format!("{name}.key")), PathBuf::from(format!("{name}.csr")));
+    let (key, path) = match key_file {
+        Some(path) => (read_key(path)?, path.to_path_buf()),
+        None => (PrivateKey::generate(*algorithm)?, private),
+    };
+    let mut staged = Vec::new();
+    if key_file.is_none() {
+        staged.push(files::stage(&path, key.to_pem().expose(), Visibility::Private, *overwrite, None)?);
+    }
+    let text = pki::request_pem(&key, name)?;
+    staged.push(files::stage(&csr, text.as_bytes(), Visibility::Public, *overwrite, None)?);
+    // the key first: a request without it would be of no use
+    files::release_all(staged)?;
+    Ok(Enrolled { changed: true, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
+}
+
+/// Puts the answer and its key together.
+pub fn finish(finish: &Finish<'_>) -> Result<Finished, EnrollError> {
+    let unfit = |what: String| EnrollError::Answer { path: finish.path.to_owned(), what };
+    let answer = Answer::read(finish.bundle).map_err(unfit)?;
+    let name = Name::parse(&answer.leaf.common_name)
+        .map_err(|error| unfit(format!("holds a certificate of nobody that we know: {error}")))?;
+    let path = finish.key_file.map_or_else(|| PathBuf::from(format!("{name}.key")), Path::to_owned);
+    let key = read_key(&path)?;
+    if !pki::belongs_to(&key, &answer.leaf.spki) {
+        return Err(EnrollError::Mismatch { bundle: finish.path.to_owned(), key: path });
+    }
+    let profile = answer.with_key(&name, &key.to_pem());
+    crate::bundle::check_profile(profile.expose())?;
+    let out = finish.out.map_or_else(|| profile_path(finish.path, &name), Path::to_owned);
+    // everything in the answer is in the profile: it takes its place without loss
+    let same = files::exists(&out)? && files::real_path(&out)? == files::real_path(finish.path)?;
+    let overwrite = if same { Overwrite::Replace } else { finish.overwrite };
+    files::stage(&out, profile.expose(), Visibility::Private, overwrite, None)?.release()?;
+    Ok(Finished { changed: true, name, profile: out, key: path })
+}
+
+fn read_key(path: &Path) -> Result<PrivateKey, EnrollError> {
+    let text = files::read_secret(path)?;
+    PrivateKey::from_pem(text.expose()).map_err(|source| EnrollError::Key { path: path.to_owned(), source })
+}
+
+/// In the working directory, named as the bundle is: a program may keep keys by the file's name.
+fn profile_path(bundle: &Path, name: &Name) -> PathBuf {
+    let file = bundle.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+    let file = file.strip_suffix(".age").unwrap_or(file);
+    let stem = [".ovpn", ".zip"].iter().find_map(|extension| file.strip_suffix(extension));
+    PathBuf::from(format!("{}.ovpn", stem.filter(|stem| !stem.is_empty()).unwrap_or(name.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_named_as_the_bundle() {
+        let name = Name::parse("anna").unwrap();
+        for (bundle, profile) in [
+            ("in/anna-office.ovpn", "anna-office.ovpn"),
+            ("anna.ovpn.age", "anna.ovpn"),
+            ("anna.zip.age", "anna.ovpn"),
+            ("answer", "anna.ovpn"),
+            (".ovpn", "anna.ovpn"),
+        ] {
+            assert_eq!(profile_path(Path::new(bundle), &name), Path::new(profile), "{bundle}");
+        }
+    }
+}
