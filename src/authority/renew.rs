@@ -63,6 +63,9 @@ pub struct Renewed {
     pub changed: bool,
     /// The new certificates and what they replace.
     pub renewed: Vec<RenewedCertificate>,
+    /// Who was due and must send a request, since they keep the key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Name>,
     /// What became of the bundles.
     #[serde(flatten)]
     pub delivery: Delivery,
@@ -109,6 +112,7 @@ impl Authority {
         let mut outcome = Renewed {
             changed: false,
             renewed: Vec::new(),
+            left: Vec::new(),
             delivery: Delivery::default(),
             crl: None,
             published: None,
@@ -118,7 +122,8 @@ impl Authority {
             let view = self.view()?;
             let found = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
             let (candidates, left) = with_keys(found, request)?;
-            outcome.warnings.extend(left.iter().map(|name| left_to_owner(name)));
+            outcome.warnings.extend(left.iter().map(left_to_owner));
+            outcome.left = left;
             if candidates.is_empty() {
                 return Ok(outcome);
             }

@@ -1,3 +1,5 @@
+mod lexed;
+
 use super::*;
 use crate::{openvpn::StaticKey, settings::load};
 

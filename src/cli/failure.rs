@@ -292,7 +292,7 @@ fn other_control_key(asked: ControlChannel) -> String {
         ControlChannel::TlsCryptV2 => "`mode = \"tls-crypt\"` or `mode = \"tls-auth\"`",
         ControlChannel::TlsCrypt | ControlChannel::TlsAuth => "`mode = \"tls-crypt-v2\"`",
     };
-    format!("write {words} under `[control-channel]` in `vpnpki.toml`; `vpnpki --pki DIR init --control-channel {asked}` makes an authority with the other kind")
+    format!("write {words} under `[control-channel]` in `vpnpki.toml`; only a new authority has the other kind (`init --control-channel {asked}`)")
 }
 
 /// As a shell takes it.

@@ -143,7 +143,7 @@ impl Report for Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run { "would renew" } else { "renewed" };
-        if self.renewed.renewed.is_empty() {
+        if self.renewed.renewed.is_empty() && self.renewed.left.is_empty() {
             writeln!(f, "nothing is due")?;
         }
         for one in &self.renewed.renewed {

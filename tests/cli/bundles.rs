@@ -8,7 +8,10 @@ use vpnpki::{
     pki::{read_leaf, IssuerCertificate, PrivateKey},
 };
 
-use crate::{common::tree, site::Site};
+use crate::{
+    common::{tree, Outcome},
+    site::Site,
+};
 
 fn names_in(site: &Site, dir: &str) -> Vec<String> {
     tree(&site.path(dir)).into_keys().map(|path| path.display().to_string()).collect()
@@ -236,6 +239,25 @@ fn a_control_channel_of_another_kind_makes_no_bundle() {
     site.set("mode", "mode = \"tls-auth\"");
     site.run("export client1 --force").succeeds();
     assert!(site.text("client1.ovpn").contains("\nkey-direction 1\n"));
+}
+
+#[test]
+fn a_note_is_in_no_bundle() {
+    let site = Site::new();
+    for (number, note) in ["\"; up /bin/sh #", "<ca>", "setenv opt up /bin/sh", "a\\"].iter().enumerate() {
+        let name = format!("noted{number}");
+        let mut issue = site.vpnpki(&format!("issue {name} --note"));
+        Outcome::of(issue.arg(note)).succeeds();
+        site.run(&format!("export {name} --format dir")).succeeds();
+        // but for the name it is the configuration of somebody without a note
+        let config = site.text(&format!("{name}/config.ovpn")).replace(&name, "client1");
+        if number == 0 {
+            site.run("export client1 --format dir").succeeds();
+        }
+        assert_eq!(config, site.text("client1/config.ovpn"), "{note}");
+    }
+    let mut issue = site.vpnpki("issue broken --note");
+    site.leaves(issue.arg("a\nup /bin/sh"), 2, "a note is one line");
 }
 
 #[test]

@@ -19,6 +19,8 @@ macro_rules! transcripts {
 transcripts! {
     crl
     doctor
+    encryption
+    enroll
     export
     files
     help

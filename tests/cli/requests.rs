@@ -126,14 +126,18 @@ fn whoever_keeps_the_key_sends_a_new_request() {
     site.run("issue client1 --csr user/client1.csr --days 5 --no-export").succeeds();
     site.refuses("renew client1", 1, "its owner keeps the private key, and no new request is here");
     site.run("issue client2 --days 5 --no-export").succeeds();
-    let due = site.json("renew --due --no-export");
+    let due = site.json("renew --due --within 60 --no-export");
     assert_eq!(due["renewed"].as_array().map(Vec::len), Some(1), "{due}");
+    assert_eq!(due["left"][0], "client1", "{due}");
     assert!(due["warnings"].to_string().contains("`client1` was not renewed"), "{due}");
     site.refuses("renew client1 client2 --csr user/client1.csr", 2, "`--csr` is one key");
     site.refuses("renew server --csr user/client1.csr", 2, "a server's private key is made here");
     site.run("export client1").succeeds();
     site.run("backup -o kept.backup").succeeds();
-    site.run("--pki again restore kept.backup --identity pki/vault.key --no-publish").says("client1");
+    site.run("--pki again restore kept.backup --identity pki/vault.key --no-publish").succeeds();
+    site.run("--pki again show client1").succeeds().says("key p256 held by its owner");
+    site.run("--pki again export client1 --force").succeeds();
+    site.run("--pki again log verify").succeeds();
 }
 
 #[test]

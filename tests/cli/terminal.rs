@@ -181,6 +181,15 @@ fn forgetting_is_asked_at_a_terminal() {
 }
 
 #[test]
+fn an_encrypted_bundle_is_text_on_a_terminal() {
+    let site = Site::new();
+    let recipient = crate::keyholders::AGE;
+    let (seen, status) = Person::runs(&site, &format!("export client1 -o - --encrypt-to {recipient}")).ends();
+    assert!(status.success() && seen.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"), "{seen:?}");
+    assert!(seen.trim_end().ends_with("-----END AGE ENCRYPTED FILE-----"), "{seen:?}");
+}
+
+#[test]
 fn colour_is_for_a_terminal_that_wants_it() {
     let site = Site::new();
     let (seen, _) = Person::runs(&site, "issue client1").ends();

@@ -60,7 +60,8 @@ fn age_opens_with_a_plugin_what_a_plugin_encrypted() {
     let plain = fs::read_to_string(site.path("client1.ovpn")).unwrap();
     let mut export = vpnpki(site.dir(), "export client1 --encrypt-to age1paper1pzry9x8ghwf25c");
     Outcome::of(export.env("PATH", &path).env("HOME", site.dir())).succeeds();
-    fs::write(site.path("paper.key"), "AGE-PLUGIN-PAPER-1PZRYQ0NYNP\n").unwrap();
+    // five octets of zero in Bech32, which age reads more strictly than its library in Rust
+    fs::write(site.path("paper.key"), "AGE-PLUGIN-PAPER-1QQQQQQQQKH9LMJ\n").unwrap();
     let mut age = Command::new("age");
     age.args(["-d", "-i", "paper.key", "client1.ovpn.age"]).current_dir(site.dir()).env("PATH", &path);
     assert_eq!(Outcome::of(age.env("HOME", site.dir())).succeeds().stdout, plain);
