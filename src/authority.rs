@@ -23,6 +23,7 @@ pub mod backup;
 pub mod deliver;
 mod error;
 pub mod export;
+mod fit;
 pub mod forget;
 pub mod init;
 pub mod issue;

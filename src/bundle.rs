@@ -18,6 +18,7 @@ use crate::{
 pub use archive::zip;
 pub use order::{Format, Order};
 pub use program::Program;
+use program::{Facts, Holder, KeyKind, Refusal};
 
 /// A bundle that was made.
 pub enum Bundle {
@@ -87,12 +88,48 @@ pub enum BundleError {
     /// A format that only clients import.
     #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
     NotForServers(Format),
+    /// A client program's bundle of a server.
+    #[error("`{0}` is a program of clients; a server's bundle is for OpenVPN itself")]
+    ProgramOfServer(Program),
+    /// A format that the program does not import.
+    #[error("`{program}` does not import a `{format}`; it takes {}", words(program.formats()))]
+    ForeignFormat {
+        /// The program.
+        program: Program,
+        /// The format.
+        format: Format,
+    },
+    /// The program is known to fail with it.
+    #[error("no bundle was made for `{program}`: {}", refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Unfit {
+        /// The program.
+        program: Program,
+        /// Why, at least one reason.
+        refusals: Vec<Refusal>,
+    },
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
     /// The archive could not be written.
     #[error("internal error: the zip could not be written")]
     Zip(#[from] ::zip::result::ZipError),
+}
+
+/// Whether the program of the order, if there is one, is known to fail with a bundle of this client: found before there
+/// is a key, from the profile that will be made and from whose keys are of which kind.
+pub fn check_fit(
+    settings: &Settings,
+    templates: &Templates,
+    name: &Name,
+    order: &Order,
+    keys: &[(Holder, KeyKind)],
+) -> Result<(), BundleError> {
+    order.check(Role::Client)?;
+    let Some(program) = order.program else { return Ok(()) };
+    let files = client::credential_files(settings.control_channel, name);
+    let profile = templates.client(settings, name)?.replace(client::CREDENTIALS, &files);
+    let facts = Facts { directives: &program::directives(&profile), keys, bytes: None };
+    fit(program, &facts)
 }
 
 /// A client's bundle, as it was ordered.
@@ -102,8 +139,9 @@ pub fn client(
     client: &ClientMaterial,
     order: &Order,
 ) -> Result<Bundle, BundleError> {
+    order.check(Role::Client)?;
     Ok(match order.format(Role::Client) {
-        Format::Ovpn => Bundle::File(client_ovpn(settings, templates, client)?),
+        Format::Ovpn => Bundle::File(fitting_ovpn(settings, templates, client, order)?),
         Format::Zip => Bundle::File(zip(&client_parts(settings, templates, client)?)?),
         Format::Dir => Bundle::Parts(client_parts(settings, templates, client)?),
     })
@@ -148,6 +186,28 @@ pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMa
     profile::with_credentials(&templates.client(settings, &client.name)?, &blocks)
 }
 
+/// The profile, once more held against what its program is known to fail with: only now is its size known.
+fn fitting_ovpn(
+    settings: &Settings,
+    templates: &Templates,
+    client: &ClientMaterial,
+    order: &Order,
+) -> Result<Secret, BundleError> {
+    let profile = client_ovpn(settings, templates, client)?;
+    if let Some(program) = order.program {
+        fit(program, &Facts { bytes: Some(profile.expose().len()), ..Facts::default() })?;
+    }
+    Ok(profile)
+}
+
+fn fit(program: Program, facts: &Facts) -> Result<(), BundleError> {
+    let refusals = program::refusals(program, facts);
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(BundleError::Unfit { program, refusals })
+}
+
 /// A server's directory: `server.conf`, `ca.crt`, `server.crt`, `server.key`, `dh.pem` where there are parameters,
 /// `ta.key`, and the CRL where `server.crl-file` says. The files have these names whatever the server's name is, since the directory is one server's
 /// and `openvpn-server@server` starts it.
@@ -179,6 +239,11 @@ pub fn server_parts(
 /// The name of a client's bundle, without extension.
 pub fn file_stem(settings: &Settings, name: &Name) -> String {
     settings.client.file_name.stem(name, &settings.vpn_name)
+}
+
+/// Formats as they are named to people.
+fn words(formats: &[Format]) -> String {
+    formats.iter().map(|format| format!("`{format}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A directory that is filled file by file does not start before all of it is there.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         deliver::{self, Delivery, Destination, Outputs},
+        fit::Fitness,
         known_peer, since, target, Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
     files::Overwrite,
@@ -63,10 +64,17 @@ impl Authority {
     ) -> Result<Exported, AuthorityError> {
         let workshop = self.workshop()?;
         let view = self.view()?;
-        let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
+        let mut peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
+        if let (Whom::All, Some(_)) = (&request.whom, request.outputs.order.program) {
+            peers.retain(|peer| peer.role == Role::Client);
+        }
         check_single(&peers, request)?;
+        let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
         for peer in &peers {
             workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
+            let certificate = view.certificate(&peer.current)?;
+            let holder = certificate.and_then(|certificate| certificate.holder);
+            fitness.check(&peer.name, peer.role, &holder.map_or_else(String::new, |holder| holder.algorithm))?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;

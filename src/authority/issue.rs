@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         deliver::{self, Delivery, Outputs, StagedBundle},
+        fit::Fitness,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         since,
@@ -108,18 +109,20 @@ impl Authority {
             crl: None,
             warnings: workshop.settings.notes.clone(),
         };
+        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let (unlocked, wanted) = {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
+            let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
             for admitted in &wanted {
                 workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
+                fitness.check(&admitted.name, request.role, &algorithm.to_string())?;
             }
             if wanted.is_empty() {
                 return Ok(outcome);
             }
             (self.unlock(&*view, keyholder)?, wanted)
         };
-        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let keys = wanted.iter().map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
         self.issue_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)

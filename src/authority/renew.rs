@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
+        fit::Fitness,
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
         publishing::Published,
@@ -109,6 +110,7 @@ impl Authority {
             published: None,
             warnings: workshop.settings.notes.clone(),
         };
+        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let (unlocked, many) = {
             let view = self.view()?;
             let candidates = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
@@ -116,14 +118,17 @@ impl Authority {
                 return Ok(outcome);
             }
             request.outputs.check_for(candidates.len())?;
+            let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
             for Candidate { peer, .. } in &candidates {
+                if peer.role == Role::Client || matches!(request.whom, Whom::Named(_)) {
+                    fitness.check(&peer.name, peer.role, &algorithm.to_string())?;
+                }
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
                     workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
                 }
             }
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
-        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let keys = (0..many).map(|_| PrivateKey::generate(algorithm)).collect::<Result<Vec<_>, _>>()?;
         self.renew_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)

@@ -3,13 +3,16 @@
 
 use std::{fmt, str::FromStr};
 
+use super::{BundleError, Program};
 use crate::{inventory::Role, name::escape};
 
 /// What is asked of a bundle, whosever it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// None: the role's own, `ovpn` for clients and `dir` for servers.
+    /// None: the program's, or the role's own: `ovpn` for clients and `dir` for servers.
     pub format: Option<Format>,
+    /// The program that it is for; none: it works with all of them.
+    pub program: Option<Program>,
 }
 
 /// The shape of a bundle.
@@ -26,10 +29,21 @@ pub enum Format {
 impl Order {
     /// The format of a bundle of this role.
     pub fn format(&self, role: Role) -> Format {
-        self.format.unwrap_or(match role {
-            Role::Client => Format::Ovpn,
-            Role::Server => Format::Dir,
+        self.format.unwrap_or(match (role, self.program) {
+            (Role::Client, Some(program)) => program.formats()[0],
+            (Role::Client, None) => Format::Ovpn,
+            (Role::Server, _) => Format::Dir,
         })
+    }
+
+    /// Whether such a bundle can be there at all for someone of this role.
+    pub fn check(&self, role: Role) -> Result<(), BundleError> {
+        let format = self.format(role);
+        match self.program {
+            Some(program) if role == Role::Server => Err(BundleError::ProgramOfServer(program)),
+            Some(program) if !program.formats().contains(&format) => Err(BundleError::ForeignFormat { program, format }),
+            _ => Ok(()),
+        }
     }
 
     /// The name of a bundle whose name begins like this.

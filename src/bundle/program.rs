@@ -185,17 +185,28 @@ impl Program {
         }
     }
 
-    /// The formats that it takes, the one that is made by default first.
+    /// The formats that it takes, the one that is made by default first. `OpenVPN` Connect, `OpenVPN` for Android and the
+    /// importers of the others read one file (openvpn3, merge.hpp; ics-openvpn, `ConfigParser.java`); the folder of
+    /// `OpenVPN` GUI can be filled by hand.
     pub fn formats(self) -> &'static [Format] {
         match self {
-            Self::Openvpn24 | Self::Openvpn25 | Self::Openvpn => &[Format::Ovpn, Format::Zip, Format::Dir],
-            // the importer copies one file, but the folder may be filled by hand (openvpn-gui, misc.c ImportConfigFile)
-            Self::Windows => &[Format::Ovpn, Format::Zip, Format::Dir],
-            Self::Tunnelblick | Self::NetworkManager => &[Format::Ovpn],
-            // cliopt.hpp: credentials inline; ConfigParser.java: no archive
-            Self::Connect | Self::Ios | Self::Android | Self::IcsOpenvpn => &[Format::Ovpn],
-            Self::Chromeos | Self::Routeros | Self::AwsClientVpn => &[Format::Ovpn],
-            Self::Openwrt => &[Format::Ovpn, Format::Zip, Format::Dir],
+            Self::Openvpn24 | Self::Openvpn25 | Self::Openvpn | Self::Windows | Self::Openwrt => {
+                &[Format::Ovpn, Format::Zip, Format::Dir]
+            }
+            _ => &[Format::Ovpn],
+        }
+    }
+}
+
+impl KeyKind {
+    /// Of a key that is named as in certificates of the inventory: `p256`, `rsa2048`, `ed25519`.
+    pub fn of(algorithm: &str) -> Self {
+        match algorithm {
+            "p256" | "p384" => Self::Nist,
+            "p521" => Self::P521,
+            "ed25519" | "ed448" => Self::Edwards,
+            _ if algorithm.starts_with("rsa") => Self::Rsa,
+            _ => Self::Other,
         }
     }
 }

@@ -210,7 +210,9 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
-        | AuthorityError::Bundle(BundleError::NotForServers(_))
+        | AuthorityError::Bundle(
+            BundleError::NotForServers(_) | BundleError::ProgramOfServer(_) | BundleError::ForeignFormat { .. },
+        )
         | AuthorityError::Twice(_) => Exit::Usage,
         _ => Exit::Refused,
     }
@@ -260,6 +262,11 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             .map(|label| format!("`--passphrase-of {0}=FILE` keeps it, `--drop {0}` leaves it out", label_typed(label)))
             .collect(),
         AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
+        AuthorityError::Bundle(BundleError::Unfit { refusals, .. }) => {
+            let mut ways: Vec<String> = refusals.iter().map(|refusal| refusal.way.to_owned()).collect();
+            ways.dedup();
+            ways
+        }
         AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],
         _ => Vec::new(),
     }

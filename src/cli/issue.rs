@@ -53,7 +53,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "program", "force"])]
     no_export: bool,
     /// Leave whoever has access already as they are
     #[arg(long)]

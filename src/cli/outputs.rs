@@ -3,11 +3,14 @@
 
 use std::{fmt, path::PathBuf};
 
-use clap::Args;
+use clap::{
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    Args,
+};
 
 use crate::{
     authority::deliver::{Delivery, Destination, Outputs},
-    bundle::{Format, Order},
+    bundle::{Format, Order, Program},
     cli::{report, session::Session, Exit, Failure},
     files::{self, Kind, Overwrite},
     name::Name,
@@ -20,6 +23,9 @@ pub struct OutputOptions {
     /// The bundle's form: one .ovpn file, a zip or a directory [default: ovpn; for servers dir]
     #[arg(long, value_name = "ovpn|zip|dir")]
     format: Option<Format>,
+    /// The program that a client's bundle is for: picks the form, and refuses what that program is known to fail with
+    #[arg(long = "for", value_name = "PROGRAM", value_parser = programs())]
+    program: Option<Program>,
     /// Write to PATH, into it when it is a directory, or to standard output (-) [default: here, under its own name]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -50,13 +56,19 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
-        Ok(Outputs { order: Order { format: self.format }, destination, overwrite })
+        Ok(Outputs { order: Order { format: self.format, program: self.program }, destination, overwrite })
     }
 
     /// The format as typed.
     pub fn format(&self) -> Option<Format> {
         self.format
     }
+}
+
+/// The programs, each with its title.
+fn programs() -> impl TypedValueParser<Value = Program> {
+    let values = Program::ALL.map(|program| PossibleValue::new(program.word()).help(program.title()));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<Program>())
 }
 
 fn is_directory(path: &std::path::Path) -> Result<bool, Failure> {

@@ -55,7 +55,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "program", "force"])]
     no_export: bool,
     #[command(flatten)]
     restraint: Restraint,

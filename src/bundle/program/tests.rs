@@ -4,7 +4,7 @@ use super::{
 };
 
 fn words(lines: &[&str]) -> Vec<Vec<String>> {
-    directives(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+    directives(&(lines.join("\n") + "\n"))
 }
 
 fn found(program: Program, lines: &[&str]) -> Vec<String> {
@@ -127,6 +127,14 @@ fn directives_are_what_stands_outside_of_blocks() {
     assert_eq!(directives(profile), expected);
     assert_eq!(found(Program::Connect, &["<ca>", "dh x", "</ca>"]), Vec::<String>::new());
     assert_eq!(found(Program::Connect, &["dh x"]), ["`dh`"]);
+}
+
+#[test]
+fn keys_are_told_apart_by_their_words() {
+    let kinds = ["p256", "p384", "rsa2048", "rsa4096", "ed25519", "p521", "secp256k1"].map(KeyKind::of);
+    let expected = [KeyKind::Nist, KeyKind::Nist, KeyKind::Rsa, KeyKind::Rsa, KeyKind::Edwards, KeyKind::P521];
+    assert_eq!(kinds[..6], expected);
+    assert_eq!(kinds[6], KeyKind::Other);
 }
 
 #[test]
