@@ -2,9 +2,13 @@
 //! Knows no disk and no store: credentials come in, bytes go out.
 
 mod archive;
+mod guid;
+mod keyfile;
 mod order;
 mod profile;
 pub mod program;
+mod tblk;
+mod uci;
 
 use crate::{
     inventory::Role,
@@ -107,6 +111,14 @@ pub enum BundleError {
         /// Why, at least one reason.
         refusals: Vec<Refusal>,
     },
+    /// A directive that would be lost.
+    #[error("no bundle was made: a `{format}` has no place for `{directive}`")]
+    NoPlace {
+        /// The format.
+        format: Format,
+        /// The directive with its parameters.
+        directive: String,
+    },
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
@@ -140,10 +152,20 @@ pub fn client(
     order: &Order,
 ) -> Result<Bundle, BundleError> {
     order.check(Role::Client)?;
+    let stem = file_stem(settings, &client.name);
+    let parts = || client_parts(settings, templates, client);
+    let profile = || fitting_ovpn(settings, templates, client, order);
     Ok(match order.format(Role::Client) {
-        Format::Ovpn => Bundle::File(fitting_ovpn(settings, templates, client, order)?),
-        Format::Zip => Bundle::File(zip(&client_parts(settings, templates, client)?)?),
-        Format::Dir => Bundle::Parts(client_parts(settings, templates, client)?),
+        Format::Ovpn => Bundle::File(profile()?),
+        Format::Zip => Bundle::File(zip(&parts()?)?),
+        Format::Dir => Bundle::Parts(parts()?),
+        Format::Tblk => Bundle::File(zip(&tblk::package(&stem, parts()?))?),
+        Format::Uci => Bundle::File(zip(&uci::files(&stem, profile()?))?),
+        Format::Nm => {
+            let uuid = guid::guid(&client.ca_pem, &client.name, "connection");
+            let identity = keyfile::Identity { vpn: &settings.vpn_name, stem: &stem, uuid: &uuid };
+            Bundle::File(zip(&keyfile::files(&identity, parts()?)?)?)
+        }
     })
 }
 
@@ -158,7 +180,7 @@ pub fn server(
     match order.format(Role::Server) {
         Format::Dir => Ok(Bundle::Parts(server_conf_last(parts()?))),
         Format::Zip => Ok(Bundle::File(zip(&parts()?)?)),
-        format @ Format::Ovpn => Err(BundleError::NotForServers(format)),
+        format => Err(BundleError::NotForServers(format)),
     }
 }
 

@@ -24,6 +24,12 @@ pub enum Format {
     Zip,
     /// A directory of the files.
     Dir,
+    /// A package for Tunnelblick, zipped.
+    Tblk,
+    /// A keyfile for NetworkManager and what it names, zipped.
+    Nm,
+    /// A profile for OpenWrt and what has it started, zipped.
+    Uci,
 }
 
 impl Order {
@@ -41,7 +47,9 @@ impl Order {
         let format = self.format(role);
         match self.program {
             Some(program) if role == Role::Server => Err(BundleError::ProgramOfServer(program)),
-            Some(program) if !program.formats().contains(&format) => Err(BundleError::ForeignFormat { program, format }),
+            Some(program) if !program.formats().contains(&format) => {
+                Err(BundleError::ForeignFormat { program, format })
+            }
             _ => Ok(()),
         }
     }
@@ -57,7 +65,7 @@ impl Order {
 
 impl Format {
     /// Every format, in the order in which they are named to people.
-    pub const ALL: [Self; 3] = [Self::Ovpn, Self::Zip, Self::Dir];
+    pub const ALL: [Self; 6] = [Self::Ovpn, Self::Zip, Self::Dir, Self::Tblk, Self::Nm, Self::Uci];
 
     /// As it is typed.
     pub fn word(self) -> &'static str {
@@ -65,6 +73,21 @@ impl Format {
             Self::Ovpn => "ovpn",
             Self::Zip => "zip",
             Self::Dir => "dir",
+            Self::Tblk => "tblk",
+            Self::Nm => "nm",
+            Self::Uci => "uci",
+        }
+    }
+
+    /// What it is, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ovpn => "one profile with everything in it",
+            Self::Zip => "config.ovpn and the files it names, zipped",
+            Self::Dir => "the same files in a directory",
+            Self::Tblk => "a package for Tunnelblick, zipped",
+            Self::Nm => "for NetworkManager: `unzip -d /` as root, then `nmcli connection reload`",
+            Self::Uci => "for OpenWrt: NAME.ovpn goes to /etc/openvpn, then `uci batch < openvpn.uci`",
         }
     }
 
@@ -74,6 +97,9 @@ impl Format {
             Self::Ovpn => Some("ovpn"),
             Self::Zip => Some("zip"),
             Self::Dir => None,
+            Self::Tblk => Some("tblk.zip"),
+            Self::Nm => Some("nm.zip"),
+            Self::Uci => Some("uci.zip"),
         }
     }
 }

@@ -179,7 +179,7 @@ impl Program {
             Self::Android => "OpenVPN Connect on Android",
             Self::IcsOpenvpn => "OpenVPN for Android",
             Self::Chromeos => "ChromeOS",
-            Self::Openwrt => "OpenWrt with openvpn-mbedtls or openvpn-openssl",
+            Self::Openwrt => "OpenWrt",
             Self::Routeros => "MikroTik RouterOS 7",
             Self::AwsClientVpn => "the client that AWS provides",
         }
@@ -190,9 +190,12 @@ impl Program {
     /// `OpenVPN` GUI can be filled by hand.
     pub fn formats(self) -> &'static [Format] {
         match self {
-            Self::Openvpn24 | Self::Openvpn25 | Self::Openvpn | Self::Windows | Self::Openwrt => {
+            Self::Openvpn24 | Self::Openvpn25 | Self::Openvpn | Self::Windows => {
                 &[Format::Ovpn, Format::Zip, Format::Dir]
             }
+            Self::Tunnelblick => &[Format::Tblk, Format::Ovpn],
+            Self::NetworkManager => &[Format::Ovpn, Format::Nm],
+            Self::Openwrt => &[Format::Uci, Format::Ovpn, Format::Zip, Format::Dir],
             _ => &[Format::Ovpn],
         }
     }

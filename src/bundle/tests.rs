@@ -320,9 +320,9 @@ fn bundles_are_named_as_the_settings_say() {
 
 #[test]
 fn formats_go_both_ways() {
-    for format in [Format::Ovpn, Format::Zip, Format::Dir] {
+    for format in Format::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
-    assert!("p12".parse::<Format>().unwrap_err().contains("`ovpn`, `zip` and `dir`"));
+    assert!("p12".parse::<Format>().unwrap_err().contains("`ovpn`, `zip`, `dir`,"));
     assert_eq!((Format::Zip.extension(), Format::Dir.extension()), (Some("zip"), None));
 }

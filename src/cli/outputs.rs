@@ -20,8 +20,8 @@ use crate::{
 /// Options of every command that writes bundles.
 #[derive(Args)]
 pub struct OutputOptions {
-    /// The bundle's form: one .ovpn file, a zip or a directory [default: ovpn; for servers dir]
-    #[arg(long, value_name = "ovpn|zip|dir")]
+    /// The bundle's form [default: ovpn, or the program's; for servers dir]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
     /// The program that a client's bundle is for: picks the form, and refuses what that program is known to fail with
     #[arg(long = "for", value_name = "PROGRAM", value_parser = programs())]
@@ -63,6 +63,12 @@ impl OutputOptions {
     pub fn format(&self) -> Option<Format> {
         self.format
     }
+}
+
+/// The formats, each with its title.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let values = Format::ALL.map(|format| PossibleValue::new(format.word()).help(format.title()));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<Format>())
 }
 
 /// The programs, each with its title.

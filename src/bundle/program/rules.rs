@@ -157,27 +157,18 @@ pub const RULES: &[Rule] = &[
         source: "help.mikrotik.com, OpenVPN; belykhk/mikrotik-ovpn-client-tls-crypt",
     },
     // keys
-    Rule {
-        whom: NO_EDWARDS,
-        what: What::Key(Holder::Client, &[KeyKind::Edwards]),
-        why: NO_EDWARDS_WHY,
-        way: "`--key p256` makes one that every program reads",
-        source: NO_EDWARDS_SOURCE,
-    },
-    Rule {
-        whom: NO_EDWARDS,
-        what: What::Key(Holder::Server, &[KeyKind::Edwards]),
-        why: NO_EDWARDS_WHY,
-        way: "`vpnpki renew server --key p256` gives the server one that every program reads",
-        source: NO_EDWARDS_SOURCE,
-    },
-    Rule {
-        whom: NO_EDWARDS,
-        what: What::Key(Holder::Ca, &[KeyKind::Edwards]),
-        why: NO_EDWARDS_WHY,
-        way: "`vpnpki init --key p256` in another directory makes an authority that every program reads",
-        source: NO_EDWARDS_SOURCE,
-    },
+    no_edwards(Holder::Client, &LIBRARIES[0]),
+    no_edwards(Holder::Server, &LIBRARIES[0]),
+    no_edwards(Holder::Ca, &LIBRARIES[0]),
+    no_edwards(Holder::Client, &LIBRARIES[1]),
+    no_edwards(Holder::Server, &LIBRARIES[1]),
+    no_edwards(Holder::Ca, &LIBRARIES[1]),
+    no_edwards(Holder::Client, &LIBRARIES[2]),
+    no_edwards(Holder::Server, &LIBRARIES[2]),
+    no_edwards(Holder::Ca, &LIBRARIES[2]),
+    no_edwards(Holder::Client, &LIBRARIES[3]),
+    no_edwards(Holder::Server, &LIBRARIES[3]),
+    no_edwards(Holder::Ca, &LIBRARIES[3]),
     Rule {
         whom: &[Openwrt],
         what: What::Key(Holder::Client, &[KeyKind::P521]),
@@ -495,10 +486,26 @@ pub const RULES: &[Rule] = &[
 
 const CONNECT: &[Program] = &[Connect, Ios, Android];
 
-/// `OpenVPN` 2.4 is usually built with OpenSSL 1.0.2 or 1.1.0.
-const NO_EDWARDS: &[Program] = &[Openvpn24, Connect, Ios, Android, Openwrt, Routeros];
+/// The programs of one library for TLS that does not read Ed25519.
+type Library = (&'static [Program], &'static str, &'static str);
 
-const NO_EDWARDS_WHY: &str = "its TLS library may not know Ed25519, and then no profile with such a key connects";
+const LIBRARIES: [Library; 4] = [
+    (
+        &[Openvpn24],
+        "OpenSSL reads Ed25519 from 1.1.1 on, and OpenVPN 2.4 often comes with an earlier one",
+        "OpenSSL, CHANGES, 1.1.1",
+    ),
+    (CONNECT, "OpenVPN Connect does not read Ed25519", "OpenVPN/openvpn3#192"),
+    (&[Openwrt], "OpenWrt's OpenVPN comes with mbed TLS, which has no Ed25519", "Mbed-TLS/mbedtls#10653"),
+    (&[Routeros], "RouterOS knows RSA keys and the NIST curves only", "help.mikrotik.com, Certificates, key-size"),
+];
 
-const NO_EDWARDS_SOURCE: &str =
-    "Mbed-TLS/mbedtls#10653, OpenVPN/openvpn3#192, OpenSSL CHANGES 1.1.1, help.mikrotik.com, Certificates: key-size";
+/// Whose key it is decides the way out.
+const fn no_edwards(holder: Holder, library: &Library) -> Rule {
+    let way = match holder {
+        Holder::Client => "`--key p256` makes a key that every program reads",
+        Holder::Server => "`vpnpki renew NAME --key p256` gives that server a key that every program reads",
+        Holder::Ca => "`vpnpki init --key p256` in another directory makes an authority that every program reads",
+    };
+    Rule { whom: library.0, what: What::Key(holder, &[KeyKind::Edwards]), why: library.1, way, source: library.2 }
+}
