@@ -104,7 +104,7 @@ pub enum BundleError {
         format: Format,
     },
     /// The program is known to fail with it.
-    #[error("no bundle was made for `{program}`: {}", refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("no bundle was made for `{program}`: {}", program::reasons(refusals))]
     Unfit {
         /// The program.
         program: Program,

@@ -71,10 +71,10 @@ impl Authority {
         check_single(&peers, request)?;
         let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
         for peer in &peers {
-            workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
             let certificate = view.certificate(&peer.current)?;
             let holder = certificate.and_then(|certificate| certificate.holder);
             fitness.check(&peer.name, peer.role, &holder.map_or_else(String::new, |holder| holder.algorithm))?;
+            workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;

@@ -115,8 +115,8 @@ impl Authority {
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
             let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
             for admitted in &wanted {
-                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
                 fitness.check(&admitted.name, request.role, &algorithm.to_string())?;
+                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
             }
             if wanted.is_empty() {
                 return Ok(outcome);

@@ -106,6 +106,18 @@ pub fn refusals(program: Program, facts: &Facts) -> Vec<Refusal> {
     found
 }
 
+/// Refusals as one sentence, each reason said once.
+pub fn reasons(refusals: &[Refusal]) -> String {
+    let mut reasons: Vec<(String, &str)> = Vec::new();
+    for Refusal { what, why, .. } in refusals {
+        match reasons.iter_mut().find(|(_, other)| other == why) {
+            Some((whats, _)) => whats.extend([", ", what]),
+            None => reasons.push((what.clone(), why)),
+        }
+    }
+    reasons.iter().map(|(whats, why)| format!("{whats}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
 /// The directives of a profile as facts have them. Lines that cannot be read are left out: whoever made the profile has
 /// judged them already.
 pub fn directives(profile: &str) -> Vec<Vec<String>> {
@@ -228,12 +240,6 @@ impl FromStr for Program {
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
     }
 }
 

@@ -30,6 +30,7 @@ transcripts! {
     log
     names
     ownership
+    programs
     publish
     recipients
     remotes

@@ -24,6 +24,7 @@ mod modes;
 mod names;
 mod passphrases;
 mod plugins;
+mod programs;
 mod redact;
 mod revocation;
 mod rollback;

@@ -478,8 +478,8 @@ pub const RULES: &[Rule] = &[
             "verb",
             "verify-x509-name",
         ]),
-        why: "it is none of the directives that the client of AWS supports; it is made for endpoints of AWS",
-        way: "`--for connect` or `--for openvpn`: a program that reads every profile",
+        why: "the client of AWS is made for endpoints of AWS and supports only what their profiles hold",
+        way: "another program, such as OpenVPN Connect",
         source: "AWS Client VPN user guide, AWS provided client, OpenVPN directives, and its release notes",
     },
 ];
@@ -503,9 +503,9 @@ const LIBRARIES: [Library; 4] = [
 /// Whose key it is decides the way out.
 const fn no_edwards(holder: Holder, library: &Library) -> Rule {
     let way = match holder {
-        Holder::Client => "`--key p256` makes a key that every program reads",
-        Holder::Server => "`vpnpki renew NAME --key p256` gives that server a key that every program reads",
-        Holder::Ca => "`vpnpki init --key p256` in another directory makes an authority that every program reads",
+        Holder::Client => "`issue` and `renew` with `--key p256` make a key that every program reads",
+        Holder::Server => "`renew` of the server with `--key p256` gives it a key that every program reads",
+        Holder::Ca => "an authority that was made with `--key p256` works with every program",
     };
     Rule { whom: library.0, what: What::Key(holder, &[KeyKind::Edwards]), why: library.1, way, source: library.2 }
 }

@@ -116,6 +116,12 @@ fn an_option_that_is_ignored_later_stops_openvpn_and_not_connect() {
 #[test]
 fn the_same_thing_is_said_once() {
     assert_eq!(found(Program::Chromeos, &["tls-crypt a", "<tls-crypt>", "</tls-crypt>"]), ["`tls-crypt`"]);
+    let directives = words(&["dh x", "ping 1", "dev tap"]);
+    let refusals = refusals(Program::Connect, &Facts { directives: &directives, ..Facts::default() });
+    assert_eq!(
+        reasons(&refusals),
+        "`dh`, `ping`: OpenVPN Connect refuses a profile that has it; `dev tap`: it carries packets only, no frames"
+    );
 }
 
 #[test]
