@@ -16,7 +16,7 @@ pub struct Identity<'i> {
 
 /// A client's files as they lie on the host, below `/`: `NAME.nmconnection` among the system's connections, since a
 /// keyfile names its files by absolute paths, and the credentials where `OpenVPN`'s own configurations lie, which it may
-/// read also under SELinux. Only root can read the keyfile, or NetworkManager passes over it.
+/// read also under `SELinux`. Only root can read the keyfile, or NetworkManager passes over it.
 pub fn files(identity: &Identity, parts: Vec<Part>) -> Result<Vec<Part>, BundleError> {
     let home = format!("etc/openvpn/client/{}", identity.stem);
     let mut keyfile = Keyfile::default();
@@ -51,14 +51,13 @@ impl Keyfile {
     fn take(&mut self, words: &[&str], home: &str) -> Result<(), BundleError> {
         match *words {
             [name, ..] if WITHOUT_ITEM.contains(&name) => {}
-            ["setenv", "FRIENDLY_NAME" | "opt", ..] => {}
+            ["setenv", "FRIENDLY_NAME" | "opt", ..] | ["proto", "udp"] => {}
             ["remote", host, port] if host.contains(':') => self.remotes.push(format!("[{host}]:{port}:")),
             ["remote", host, port, proto] if host.contains(':') => {
-                self.remotes.push(format!("[{host}]:{port}:{proto}"))
+                self.remotes.push(format!("[{host}]:{port}:{proto}"));
             }
             ["remote", host, port] => self.remotes.push(format!("{host}:{port}")),
             ["remote", host, port, proto] => self.remotes.push(format!("{host}:{port}:{proto}")),
-            ["proto", "udp"] => {}
             ["proto", "tcp" | "tcp-client"] => self.item("proto-tcp", "yes"),
             ["ca" | "cert" | "key" | "tls-crypt" | "tls-crypt-v2" | "tls-auth", file, ref rest @ ..] => {
                 self.file(words[0], &format!("/{home}/{file}"), rest);
@@ -128,7 +127,7 @@ fn no_place(words: &[&str]) -> BundleError {
     BundleError::NoPlace { format: Format::Nm, directive: words.join(" ") }
 }
 
-/// As GLib reads a value: a backslash begins an escape, and blanks at its beginning are not part of it (gkeyfile.c,
+/// As `GLib` reads a value: a backslash begins an escape, and blanks at its beginning are not part of it (gkeyfile.c,
 /// `g_key_file_parse_value_as_string`).
 fn escape(value: &str) -> String {
     let escaped = value.replace('\\', "\\\\");

@@ -28,7 +28,7 @@ pub enum Format {
     Tblk,
     /// A keyfile for NetworkManager and what it names, zipped.
     Nm,
-    /// A profile for OpenWrt and what has it started, zipped.
+    /// A profile for `OpenWrt` and what has it started, zipped.
     Uci,
 }
 

@@ -1,4 +1,4 @@
-//! A bundle for OpenWrt: the profile, and what `uci batch` reads to have it started.
+//! A bundle for `OpenWrt`: the profile, and what `uci batch` reads to have it started.
 //! Knows no credentials; a profile comes in, files come out.
 
 use super::Part;
@@ -6,7 +6,7 @@ use crate::secret::Secret;
 
 /// `NAME.ovpn` for `/etc/openvpn`, and the two ways to have it started. `openvpn.uci` is for systems with
 /// `/etc/init.d/openvpn` (openwrt/packages, openvpn.init: a section whose `config` names a profile); `network.uci` for
-/// those where `OpenVPN` is a protocol of interfaces instead (netifd/proto/openvpn.sh, into which 60_openvpn_migrate.sh
+/// those where `OpenVPN` is a protocol of interfaces instead (netifd/proto/openvpn.sh, into which `60_openvpn_migrate.sh`
 /// turns such sections). Both set and add, so that other sections stay and a second run changes nothing.
 pub fn files(stem: &str, profile: Secret) -> Vec<Part> {
     let section = section(stem);
