@@ -3,12 +3,15 @@
 
 mod archive;
 mod order;
+mod passphrase;
+mod pkcs12;
 mod profile;
 
 use crate::{
     inventory::Role,
     name::Name,
     openvpn::client,
+    pki::{KeyError, Pkcs12Error, PrivateKey},
     secret::Secret,
     settings::Settings,
     template::{TemplateError, Templates},
@@ -16,6 +19,7 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use passphrase::{Passphrase, PassphraseError, CHARACTERS};
 
 /// A bundle that was made.
 pub enum Bundle {
@@ -47,6 +51,8 @@ pub struct ClientMaterial {
     pub key_pem: Secret,
     /// `ta.key`.
     pub control_key: Secret,
+    /// What its owner types; without one the private key is in clear.
+    pub passphrase: Option<Passphrase>,
 }
 
 /// What a server's bundle is made of. All PEM; never the CA's key.
@@ -85,6 +91,15 @@ pub enum BundleError {
     /// A format that only clients import.
     #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
     NotForServers(Format),
+    /// A PKCS#12 without a passphrase.
+    #[error("a `{0}` bundle needs a passphrase")]
+    NoPassphrase(Format),
+    /// The private key could not be encrypted.
+    #[error("no bundle was made")]
+    Key(#[from] KeyError),
+    /// The PKCS#12 could not be written.
+    #[error("no bundle was made")]
+    Pkcs12(#[from] Pkcs12Error),
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
@@ -100,10 +115,15 @@ pub fn client(
     client: &ClientMaterial,
     order: &Order,
 ) -> Result<Bundle, BundleError> {
-    Ok(match order.format(Role::Client) {
+    let format = order.format(Role::Client);
+    let encrypted = if format.holds_pkcs12() { None } else { client.with_encrypted_key(order)? };
+    let client = encrypted.as_ref().unwrap_or(client);
+    Ok(match format {
         Format::Ovpn => Bundle::File(client_ovpn(settings, templates, client)?),
         Format::Zip => Bundle::File(zip(&client_parts(settings, templates, client)?)?),
         Format::Dir => Bundle::Parts(client_parts(settings, templates, client)?),
+        Format::P12 => Bundle::File(pkcs12::of(client, order)?),
+        Format::Ovpn12 => Bundle::File(zip(&pkcs12::with_profile(settings, templates, client, order)?)?),
     })
 }
 
@@ -118,7 +138,23 @@ pub fn server(
     match order.format(Role::Server) {
         Format::Dir => Ok(Bundle::Parts(server_conf_last(parts()?))),
         Format::Zip => Ok(Bundle::File(zip(&parts()?)?)),
-        format @ Format::Ovpn => Err(BundleError::NotForServers(format)),
+        format => Err(BundleError::NotForServers(format)),
+    }
+}
+
+impl ClientMaterial {
+    /// With the private key encrypted, where there is a passphrase.
+    fn with_encrypted_key(&self, order: &Order) -> Result<Option<Self>, BundleError> {
+        let Some(passphrase) = &self.passphrase else { return Ok(None) };
+        let key = PrivateKey::from_pem(self.key_pem.expose())?;
+        Ok(Some(Self {
+            name: self.name.clone(),
+            ca_pem: self.ca_pem.clone(),
+            certificate_pem: self.certificate_pem.clone(),
+            key_pem: key.to_encrypted_pem(passphrase.secret(), order.key_encryption)?,
+            control_key: Secret::new(self.control_key.expose().to_vec()),
+            passphrase: None,
+        }))
     }
 }
 
@@ -128,7 +164,7 @@ pub fn client_parts(
     templates: &Templates,
     client: &ClientMaterial,
 ) -> Result<Vec<Part>, BundleError> {
-    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key } = client;
+    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key, .. } = client;
     let files = Secret::from(client::credential_files(settings.control_channel, name));
     let config = profile::with_credentials(&templates.client(settings, name)?, &files)?;
     Ok(vec![
@@ -142,7 +178,7 @@ pub fn client_parts(
 
 /// A client's bundle as one profile.
 pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMaterial) -> Result<Secret, BundleError> {
-    let blocks = profile::inline_credentials(settings.control_channel, client)?;
+    let blocks = profile::inline_credentials(settings.control_channel, client, profile::Inline::All)?;
     profile::with_credentials(&templates.client(settings, &client.name)?, &blocks)
 }
 

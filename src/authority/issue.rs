@@ -112,7 +112,7 @@ impl Authority {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
             for admitted in &wanted {
-                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
+                workshop.admit(&admitted.name, request.role, &request.outputs)?;
             }
             if wanted.is_empty() {
                 return Ok(outcome);
@@ -158,10 +158,12 @@ impl Authority {
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
             events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
-            staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
+            let passphrase = self.passphrase(&request.outputs)?;
+            staged.extend(workshop.stage(&shared, plan.own(&key, &der), passphrase, &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);
+        outcome.warnings.extend(request.outputs.notes(outcome.issued.len()));
         if request.dry_run {
             forget_serials(&mut outcome.issued);
             return Ok(());

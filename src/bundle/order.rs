@@ -3,13 +3,22 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{inventory::Role, name::escape};
+use crate::{
+    bundle::BundleError,
+    inventory::Role,
+    name::escape,
+    pki::{KeyEncryption, Pkcs12Encryption},
+};
 
 /// What is asked of a bundle, whosever it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     /// None: the role's own, `ovpn` for clients and `dir` for servers.
     pub format: Option<Format>,
+    /// How a private key is encrypted where the bundle has a passphrase.
+    pub key_encryption: KeyEncryption,
+    /// How a PKCS#12 is.
+    pub pkcs12: Pkcs12Encryption,
 }
 
 /// The shape of a bundle.
@@ -21,6 +30,10 @@ pub enum Format {
     Zip,
     /// A directory of the files.
     Dir,
+    /// The key and the certificates as PKCS#12, without a profile.
+    P12,
+    /// A zip of a profile without certificate and key, and of both as PKCS#12: `OpenVPN` Connect on iOS asks for them.
+    Ovpn12,
 }
 
 impl Order {
@@ -30,6 +43,39 @@ impl Order {
             Role::Client => Format::Ovpn,
             Role::Server => Format::Dir,
         })
+    }
+
+    /// Whether a bundle of this role can be like this.
+    pub fn check(&self, role: Role) -> Result<(), BundleError> {
+        match (role, self.format(role)) {
+            (Role::Client, _) | (Role::Server, Format::Dir | Format::Zip) => Ok(()),
+            (Role::Server, format) => Err(BundleError::NotForServers(format)),
+        }
+    }
+
+    /// What people should know of clients' bundles that have a passphrase.
+    pub fn notes_on_passphrase(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.format(Role::Client).holds_pkcs12() {
+            if self.pkcs12 == Pkcs12Encryption::Legacy {
+                notes.push(
+                    "the PKCS#12 is encrypted by 3DES and SHA-1, weaker than usual: only for importers that read nothing newer"
+                        .to_owned(),
+                );
+            }
+            return notes;
+        }
+        notes.push(
+            "OpenVPN asks for the bundle's passphrase at each start; where nobody is there to type it, `askpass FILE` in the profile reads it from a file"
+                .to_owned(),
+        );
+        if self.key_encryption == KeyEncryption::DesEde3 {
+            notes.push(
+                "the private key is encrypted by 3DES, since mbed TLS before 3.6 reads nothing better: a guess costs a sixth of what it usually does, so `--generate-passphrase` is better than one made up"
+                    .to_owned(),
+            );
+        }
+        notes
     }
 
     /// The name of a bundle whose name begins like this.
@@ -43,7 +89,7 @@ impl Order {
 
 impl Format {
     /// Every format, in the order in which they are named to people.
-    pub const ALL: [Self; 3] = [Self::Ovpn, Self::Zip, Self::Dir];
+    pub const ALL: [Self; 5] = [Self::Ovpn, Self::Zip, Self::Dir, Self::P12, Self::Ovpn12];
 
     /// As it is typed.
     pub fn word(self) -> &'static str {
@@ -51,6 +97,8 @@ impl Format {
             Self::Ovpn => "ovpn",
             Self::Zip => "zip",
             Self::Dir => "dir",
+            Self::P12 => "p12",
+            Self::Ovpn12 => "ovpn12",
         }
     }
 
@@ -60,7 +108,14 @@ impl Format {
             Self::Ovpn => Some("ovpn"),
             Self::Zip => Some("zip"),
             Self::Dir => None,
+            Self::P12 => Some("p12"),
+            Self::Ovpn12 => Some("ovpn12.zip"),
         }
+    }
+
+    /// Whether there is a PKCS#12 in it, which is nothing without a passphrase.
+    pub fn holds_pkcs12(self) -> bool {
+        matches!(self, Self::P12 | Self::Ovpn12)
     }
 }
 

@@ -32,6 +32,7 @@ fn client(name: &str) -> ClientMaterial {
         certificate_pem: pem("CERTIFICATE", "Y2VydA=="),
         key_pem: Secret::from(pem("PRIVATE KEY", "a2V5")),
         control_key: StaticKey::from_random([0xab; 256]).to_pem(),
+        passphrase: None,
     }
 }
 

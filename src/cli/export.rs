@@ -14,6 +14,7 @@ use crate::{
     bundle::Format,
     cli::{
         outputs::{undelivered, write_bundles, Fill, OutputOptions},
+        passphrase::{only_passphrases, tell_passphrase},
         progress,
         report::{self, Report},
         session::Session,
@@ -66,6 +67,7 @@ impl Arguments {
             report::deliver(&bundle)?;
         }
         if to_stdout {
+            tell_passphrase(&exported.delivery);
             exported.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -94,6 +96,10 @@ impl Report for Answer {
 
     fn warnings(&self) -> &[String] {
         &self.exported.warnings
+    }
+
+    fn essential(&self) -> String {
+        only_passphrases(&self.exported.delivery)
     }
 
     fn failures(&self) -> Vec<Failure> {

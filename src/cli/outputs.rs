@@ -6,9 +6,14 @@ use std::{fmt, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    authority::deliver::{Delivery, Destination, Outputs},
+    authority::deliver::{Delivery, Destination, Outputs, Passphrases},
     bundle::{Format, Order},
-    cli::{report, session::Session, Exit, Failure},
+    cli::{
+        passphrase::{write_passphrases, PassphraseOptions},
+        report,
+        session::Session,
+        Exit, Failure,
+    },
     files::{self, Kind, Overwrite},
     name::Name,
     secret::Secret,
@@ -17,8 +22,10 @@ use crate::{
 /// Options of every command that writes bundles.
 #[derive(Args)]
 pub struct OutputOptions {
-    /// The bundle's form: one .ovpn file, a zip or a directory [default: ovpn; for servers dir]
-    #[arg(long, value_name = "ovpn|zip|dir")]
+    /// The bundle's form: one .ovpn file, a zip or a directory; p12: key and certificates alone, as PKCS#12 for a
+    /// keychain; ovpn12: a zip of a .ovpn file without key and of that, for OpenVPN Connect on iOS [default: ovpn; for
+    /// servers dir]
+    #[arg(long, value_name = "ovpn|zip|dir|p12|ovpn12")]
     format: Option<Format>,
     /// Write to PATH, into it when it is a directory, or to standard output (-) [default: here, under its own name]
     #[arg(short, long, value_name = "PATH")]
@@ -26,6 +33,8 @@ pub struct OutputOptions {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
 }
 
 /// How the role's own directory is meant by `-o`.
@@ -50,7 +59,19 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
-        Ok(Outputs { order: Order { format: self.format }, destination, overwrite })
+        let order = Order { format: self.format, pkcs12: self.passphrase.pkcs12(self.format)?, ..Order::default() };
+        let passphrases = self.passphrase.resolve(session, self.format)?;
+        Ok(Outputs { order, destination, overwrite, passphrases })
+    }
+
+    /// No bundle at all.
+    pub fn nowhere() -> Outputs {
+        Outputs {
+            order: Order::default(),
+            destination: Destination::Nowhere,
+            overwrite: Overwrite::Refuse,
+            passphrases: Passphrases::None,
+        }
     }
 
     /// The format as typed.
@@ -72,9 +93,13 @@ pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> R
     })
 }
 
-/// Lines about bundles that are in place.
+/// Lines about bundles that are in place, and about passphrases that were made for them.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
-    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))
+    delivery
+        .bundles
+        .iter()
+        .try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))?;
+    write_passphrases(f, delivery)
 }
 
 /// Failures for bundles that are not.

@@ -231,10 +231,10 @@ fn derive(
     }
 }
 
-/// OpenSSL reads what takes 32 MiB (`SCRYPT_MAX_MEM` in crypto/evp/pbe_scrypt.c); twice that is read here.
+/// OpenSSL reads what takes 32 MiB (`SCRYPT_MAX_MEM` in `crypto/evp/pbe_scrypt.c`); twice that is read here.
 fn scrypt_parameters(cost: u64, block: u32, parallel: u32, budget: &mut Budget) -> Result<scrypt::Params, LockError> {
     let memory = u64::from(block).checked_mul(cost).and_then(|product| product.checked_mul(128));
-    if !memory.is_some_and(|memory| memory <= 64 << 20) || parallel > 16 {
+    if memory.is_none_or(|memory| memory > 64 << 20) || parallel > 16 {
         return Err(LockError::TooMuchWork);
     }
     // with the usual 2^14, 8, 1 it takes about as long as 260,000 rounds of PBKDF2
