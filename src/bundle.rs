@@ -92,7 +92,7 @@ pub enum BundleError {
     #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
     NotForServers(Format),
     /// A PKCS#12 without a passphrase.
-    #[error("a `{0}` bundle needs a passphrase")]
+    #[error("the format `{0}` needs a passphrase")]
     NoPassphrase(Format),
     /// The private key could not be encrypted.
     #[error("no bundle was made")]

@@ -49,6 +49,7 @@ impl Passphrase {
     }
 
     /// The same once more.
+    #[must_use]
     pub fn copy(&self) -> Self {
         Self(Secret::new(self.0.expose().to_vec()))
     }
@@ -76,8 +77,8 @@ mod tests {
     #[test]
     fn what_every_importer_takes_is_taken() {
         for fine in ["x", "correct horse battery staple", "~!\"#$%&'()*+,-./", &"a".repeat(127)] {
-            let passphrase = Passphrase::parse(Secret::from(fine.to_owned())).ok().expect(fine);
-            assert_eq!(passphrase.copy().secret().expose(), fine.as_bytes());
+            let copied = Passphrase::parse(Secret::from(fine.to_owned())).map(|passphrase| passphrase.copy());
+            assert!(copied.is_ok_and(|copy| copy.secret().expose() == fine.as_bytes()), "{fine}");
         }
         assert_eq!(refusal(""), PassphraseError::Empty);
         assert_eq!(refusal(&"a".repeat(128)), PassphraseError::TooLong);

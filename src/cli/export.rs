@@ -125,5 +125,6 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki export client1 --format zip
   vpnpki export client1 -o - | ssh laptop-7 'cat > client1.ovpn'
+  vpnpki export client1 --format p12 --key-passphrase-file client1.txt
   vpnpki export --all --force -o bundles/
   vpnpki export server --publish -o /etc/openvpn/server";

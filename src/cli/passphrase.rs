@@ -72,7 +72,8 @@ pub fn write_passphrases(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt
 
 /// The same without words, for `--quiet`.
 pub fn only_passphrases(delivery: &Delivery) -> String {
-    delivery.passphrases.iter().map(|new| format!("{} {}\n", new.name, typed(new))).collect()
+    let lines: Vec<String> = delivery.passphrases.iter().map(|new| format!("{} {}\n", new.name, typed(new))).collect();
+    lines.concat()
 }
 
 /// The passphrase of the bundle that went to standard output, on standard error, since nothing else may go there.
@@ -95,5 +96,6 @@ fn nobody(failure: Failure, format: Format) -> Failure {
     if failure.exit != Exit::Locked {
         return failure;
     }
-    Failure::usage(format!("a `{format}` bundle needs a passphrase, and nobody is there to ask")).hint(PASSPHRASE_HINT)
+    Failure::usage(format!("the format `{format}` needs a passphrase, and nobody is there to ask"))
+        .hint(PASSPHRASE_HINT)
 }
