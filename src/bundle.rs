@@ -4,7 +4,10 @@
 mod archive;
 mod guid;
 mod keyfile;
+mod onc;
 mod order;
+mod passphrase;
+mod pkcs12;
 mod profile;
 pub mod program;
 mod tblk;
@@ -14,6 +17,7 @@ use crate::{
     inventory::Role,
     name::Name,
     openvpn::client,
+    pki::{KeyError, Pkcs12Error, PrivateKey},
     secret::Secret,
     settings::Settings,
     template::{TemplateError, Templates},
@@ -21,6 +25,7 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use passphrase::{Passphrase, PassphraseError, CHARACTERS};
 pub use program::Program;
 use program::{Facts, Holder, KeyKind, Refusal};
 
@@ -54,6 +59,8 @@ pub struct ClientMaterial {
     pub key_pem: Secret,
     /// `ta.key`.
     pub control_key: Secret,
+    /// What its owner types; without one the private key is in clear.
+    pub passphrase: Option<Passphrase>,
 }
 
 /// What a server's bundle is made of. All PEM; never the CA's key.
@@ -119,6 +126,15 @@ pub enum BundleError {
         /// The directive with its parameters.
         directive: String,
     },
+    /// A PKCS#12 without a passphrase.
+    #[error("the format `{0}` needs a passphrase")]
+    NoPassphrase(Format),
+    /// The private key could not be encrypted.
+    #[error("no bundle was made")]
+    Key(#[from] KeyError),
+    /// The PKCS#12 could not be written.
+    #[error("no bundle was made")]
+    Pkcs12(#[from] Pkcs12Error),
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
@@ -152,15 +168,21 @@ pub fn client(
     order: &Order,
 ) -> Result<Bundle, BundleError> {
     order.check(Role::Client)?;
+    let format = order.format(Role::Client);
+    let encrypted = if format.holds_pkcs12() { None } else { client.with_encrypted_key(order)? };
+    let client = encrypted.as_ref().unwrap_or(client);
     let stem = file_stem(settings, &client.name);
     let parts = || client_parts(settings, templates, client);
     let profile = || fitting_ovpn(settings, templates, client, order);
-    Ok(match order.format(Role::Client) {
+    Ok(match format {
         Format::Ovpn => Bundle::File(profile()?),
         Format::Zip => Bundle::File(zip(&parts()?)?),
         Format::Dir => Bundle::Parts(parts()?),
+        Format::P12 => Bundle::File(pkcs12::of(client, order)?),
+        Format::Ovpn12 => Bundle::File(zip(&pkcs12::with_profile(settings, templates, client, order)?)?),
         Format::Tblk => Bundle::File(zip(&tblk::package(&stem, parts()?))?),
         Format::Uci => Bundle::File(zip(&uci::files(&stem, profile()?))?),
+        Format::Onc => Bundle::File(onc::configuration(settings, templates, client)?),
         Format::Nm => {
             let uuid = guid::guid(&client.ca_pem, &client.name, "connection");
             let identity = keyfile::Identity { vpn: &settings.vpn_name, stem: &stem, uuid: &uuid };
@@ -184,13 +206,29 @@ pub fn server(
     }
 }
 
+impl ClientMaterial {
+    /// With the private key encrypted, where there is a passphrase.
+    fn with_encrypted_key(&self, order: &Order) -> Result<Option<Self>, BundleError> {
+        let Some(passphrase) = &self.passphrase else { return Ok(None) };
+        let key = PrivateKey::from_pem(self.key_pem.expose())?;
+        Ok(Some(Self {
+            name: self.name.clone(),
+            ca_pem: self.ca_pem.clone(),
+            certificate_pem: self.certificate_pem.clone(),
+            key_pem: key.to_encrypted_pem(passphrase.secret(), order.key_encryption)?,
+            control_key: Secret::new(self.control_key.expose().to_vec()),
+            passphrase: None,
+        }))
+    }
+}
+
 /// A client's bundle as files: `config.ovpn`, `ca.crt`, `NAME.crt`, `NAME.key`, `ta.key`, in this order.
 pub fn client_parts(
     settings: &Settings,
     templates: &Templates,
     client: &ClientMaterial,
 ) -> Result<Vec<Part>, BundleError> {
-    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key } = client;
+    let ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key, .. } = client;
     let files = Secret::from(client::credential_files(settings.control_channel, name));
     let config = profile::with_credentials(&templates.client(settings, name)?, &files)?;
     Ok(vec![
@@ -204,7 +242,7 @@ pub fn client_parts(
 
 /// A client's bundle as one profile.
 pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMaterial) -> Result<Secret, BundleError> {
-    let blocks = profile::inline_credentials(settings.control_channel, client)?;
+    let blocks = profile::inline_credentials(settings.control_channel, client, profile::Inline::All)?;
     profile::with_credentials(&templates.client(settings, &client.name)?, &blocks)
 }
 

@@ -22,6 +22,7 @@ mod list;
 mod log;
 mod occupied;
 mod outputs;
+mod passphrase;
 mod plugins;
 mod progress;
 mod proof;

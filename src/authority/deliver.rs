@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     authority::AuthorityError,
-    bundle::Order,
+    bundle::{Order, Passphrase},
     files::{self, Overwrite, Staged, StagedDirectory},
     name::Name,
     secret::Secret,
@@ -27,7 +27,6 @@ pub enum Destination {
 }
 
 /// How bundles are written.
-#[derive(Clone, Debug)]
 pub struct Outputs {
     /// What is asked of each bundle.
     pub order: Order,
@@ -35,6 +34,18 @@ pub struct Outputs {
     pub destination: Destination,
     /// What happens to a file that is there.
     pub overwrite: Overwrite,
+    /// What their owners type.
+    pub passphrases: Passphrases,
+}
+
+/// The passphrases of clients' bundles. None of them is kept.
+pub enum Passphrases {
+    /// None: private keys are in clear.
+    None,
+    /// This one for every bundle.
+    Given(Passphrase),
+    /// A new one for each.
+    Generated,
 }
 
 /// A bundle that is in place.
@@ -57,6 +68,16 @@ pub struct Undelivered {
     pub problem: String,
 }
 
+/// The passphrase that was made for a bundle.
+#[derive(Serialize)]
+pub struct NewPassphrase {
+    /// Whose.
+    pub name: Name,
+    /// What is typed: the one secret that a report holds, since nobody would learn it otherwise.
+    #[serde(serialize_with = "shown")]
+    pub passphrase: Passphrase,
+}
+
 /// What became of all bundles of an act.
 #[derive(Default, Serialize)]
 pub struct Delivery {
@@ -67,6 +88,9 @@ pub struct Delivery {
     /// The one bundle for standard output.
     #[serde(skip)]
     pub stdout: Option<Secret>,
+    /// Made for bundles that are in place; kept nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passphrases: Vec<NewPassphrase>,
 }
 
 /// One bundle, durable and without a name.
@@ -74,6 +98,8 @@ pub(super) struct StagedBundle {
     pub name: Name,
     pub path: PathBuf,
     pub content: Content,
+    /// The passphrase that was made for it.
+    pub new_passphrase: Option<Passphrase>,
 }
 
 /// What was staged.
@@ -93,13 +119,29 @@ impl Outputs {
             _ => Ok(()),
         }
     }
+
+    /// What people should know of so many clients' bundles that are made like this.
+    pub(super) fn notes(&self, clients: usize) -> Vec<String> {
+        if clients == 0 || self.destination == Destination::Nowhere || matches!(self.passphrases, Passphrases::None) {
+            return Vec::new();
+        }
+        let mut notes = self.order.notes_on_passphrase();
+        if clients > 1 && matches!(self.passphrases, Passphrases::Given(_)) {
+            notes.push(format!(
+                "{clients} bundles have the same passphrase; `--generate-passphrase` gives each its own"
+            ));
+        }
+        notes
+    }
 }
 
 /// Puts bundles in place. One that fails does not keep back the others.
 pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
     let mut delivery = Delivery::default();
     let (mut files, mut named) = (Vec::new(), Vec::new());
-    for StagedBundle { name, path, content } in staged {
+    let mut made = Vec::new();
+    for StagedBundle { name, path, content, new_passphrase } in staged {
+        made.extend(new_passphrase.map(|passphrase| NewPassphrase { name: name.clone(), passphrase }));
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
             Content::Directory(directory) => {
@@ -117,6 +159,8 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         let problem = failed.iter().find(|(failed, _)| *failed == real || real.parent() == Some(failed));
         delivery.note(name, path, problem.map(|(_, error)| error.to_string()));
     }
+    made.retain(|new| !delivery.undelivered.iter().any(|failed| failed.name == new.name));
+    delivery.passphrases = made;
     delivery
 }
 
@@ -133,5 +177,10 @@ impl Delivery {
         self.bundles.extend(more.bundles);
         self.undelivered.extend(more.undelivered);
         self.stdout = more.stdout.or(self.stdout.take());
+        self.passphrases.extend(more.passphrases);
     }
+}
+
+fn shown<S: Serializer>(passphrase: &Passphrase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(passphrase.secret().expose_text().unwrap_or_default())
 }

@@ -74,7 +74,7 @@ impl Authority {
             let certificate = view.certificate(&peer.current)?;
             let holder = certificate.and_then(|certificate| certificate.holder);
             fitness.check(&peer.name, peer.role, &holder.map_or_else(String::new, |holder| holder.algorithm))?;
-            workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
+            workshop.admit(&peer.name, peer.role, &request.outputs)?;
         }
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
@@ -85,9 +85,13 @@ impl Authority {
             target: None,
             warnings: workshop.settings.notes.clone(),
         };
+        outcome.warnings.extend(request.outputs.notes(peers.len()));
         let total = peers.len();
         for (done, batch) in peers.chunks(BATCH).enumerate() {
-            let stage = |peer| workshop.stage(&shared, unlocked.own(&*view, peer)?, &request.outputs);
+            let stage = |peer| {
+                let passphrase = self.passphrase(&request.outputs)?;
+                workshop.stage(&shared, unlocked.own(&*view, peer)?, passphrase, &request.outputs)
+            };
             let staged = batch.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
             if !request.dry_run {
                 outcome.delivery.extend(deliver::release(staged.into_iter().flatten().collect()));

@@ -6,6 +6,7 @@ use crate::{
     bundle::{
         self,
         program::{Holder, KeyKind},
+        BundleError,
     },
     inventory::Role,
     name::Name,
@@ -46,7 +47,9 @@ impl<'a> Fitness<'a> {
     /// Someone's bundle; `algorithm` is of their key, as the inventory names it.
     pub fn check(&self, name: &Name, role: Role, algorithm: &str) -> Result<(), AuthorityError> {
         let Self { workshop: Workshop { settings, templates, .. }, outputs, .. } = self;
-        outputs.order.check(role)?;
+        if let (Role::Server, Some(program)) = (role, outputs.order.program) {
+            return Err(BundleError::ProgramOfServer(program).into());
+        }
         if role == Role::Client {
             let mut keys = self.keys.clone();
             keys.push((Holder::Client, KeyKind::of(algorithm)));

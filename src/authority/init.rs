@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{self, Delivery, Destination, Outputs},
+        deliver::{self, Delivery, Destination, Outputs, Passphrases},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
         revoke::CrlSummary,
         settings_text, signing, templates_in,
@@ -235,7 +235,7 @@ impl Making<'_> {
             let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
             events.push(issue::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
             outcome.issued.push(plan.summary());
-            staged.extend(self.workshop.stage(&shared, plan.own(key, &der), &self.outputs(leaf.role))?);
+            staged.extend(self.workshop.stage(&shared, plan.own(key, &der), None, &self.outputs(leaf.role))?);
         }
         if let Some(dir) = &self.request.publish {
             events.push(self.record_target(&mut *writing, dir, &mut outcome)?);
@@ -348,7 +348,7 @@ impl Making<'_> {
             (Role::Server, Some(dir)) => Destination::Path(dir.clone()),
             _ => own,
         };
-        Outputs { order: Order::default(), destination, overwrite: Overwrite::Refuse }
+        Outputs { order: Order::default(), destination, overwrite: Overwrite::Refuse, passphrases: Passphrases::None }
     }
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: &StaticKey, crl: &[u8]) -> Shared {

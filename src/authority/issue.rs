@@ -116,7 +116,7 @@ impl Authority {
             let fitness = Fitness::new(&workshop, &request.outputs, &*view, self.now())?;
             for admitted in &wanted {
                 fitness.check(&admitted.name, request.role, &algorithm.to_string())?;
-                workshop.refuse_existing(&admitted.name, request.role, &request.outputs)?;
+                workshop.admit(&admitted.name, request.role, &request.outputs)?;
             }
             if wanted.is_empty() {
                 return Ok(outcome);
@@ -161,10 +161,12 @@ impl Authority {
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
             events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
-            staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
+            let passphrase = self.passphrase(&request.outputs)?;
+            staged.extend(workshop.stage(&shared, plan.own(&key, &der), passphrase, &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);
+        outcome.warnings.extend(request.outputs.notes(outcome.issued.len()));
         if request.dry_run {
             forget_serials(&mut outcome.issued);
             return Ok(());

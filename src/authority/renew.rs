@@ -124,7 +124,7 @@ impl Authority {
                     fitness.check(&peer.name, peer.role, &algorithm.to_string())?;
                 }
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
-                    workshop.refuse_existing(&peer.name, peer.role, &request.outputs)?;
+                    workshop.admit(&peer.name, peer.role, &request.outputs)?;
                 }
             }
             (self.unlock(&*view, keyholder)?, candidates.len())
@@ -163,6 +163,8 @@ impl Authority {
             staged.extend(desk.renew(&mut *writing, candidate, &key, &mut events, outcome)?);
         }
         drop(desk);
+        let clients = outcome.renewed.iter().filter(|renewed| renewed.issued.role == Role::Client).count();
+        outcome.warnings.extend(request.outputs.notes(clients));
         let wishes = Wishes { days: publishing.crl_days, above };
         let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes, &events)?;
         outcome.crl = Some(CrlSummary::of(&crl));
@@ -225,7 +227,8 @@ impl Desk<'_> {
         outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
         let own = plan.own(key, &der);
         if dirs.is_empty() {
-            return Ok(workshop.stage(&self.shared, own, &request.outputs)?.into_iter().collect());
+            let passphrase = self.authority.passphrase(&request.outputs)?;
+            return Ok(workshop.stage(&self.shared, own, passphrase, &request.outputs)?.into_iter().collect());
         }
         let mut staged = Vec::new();
         for dir in dirs {

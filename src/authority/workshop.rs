@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::{
     authority::{
-        deliver::{Content, Destination, Outputs, StagedBundle},
+        deliver::{Content, Destination, Outputs, Passphrases, StagedBundle},
         issue, Authority, AuthorityError,
     },
-    bundle::{self, Bundle, ClientMaterial, Format, Part, ServerMaterial},
+    bundle::{self, Bundle, ClientMaterial, Format, Part, Passphrase, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
@@ -55,6 +57,12 @@ pub(super) struct Own {
     pub key_pem: Secret,
 }
 
+/// The passphrase of one bundle, and whether its owner has to be told.
+pub(super) struct OwnPassphrase {
+    pub passphrase: Passphrase,
+    pub new: bool,
+}
+
 impl Shared {
     /// Whether a server gets Diffie-Hellman parameters.
     pub fn has_dh(&self) -> bool {
@@ -63,9 +71,22 @@ impl Shared {
 }
 
 impl Workshop {
+    /// Whether a bundle can be made as it is asked for, found before anything is made.
+    pub fn admit(&self, name: &Name, role: Role, outputs: &Outputs) -> Result<(), AuthorityError> {
+        if outputs.destination != Destination::Nowhere {
+            outputs.order.check(role)?;
+        }
+        if role == Role::Server && !matches!(outputs.passphrases, Passphrases::None) {
+            return Err(AuthorityError::Usage(format!(
+                "`{name}` is a server, and nobody is there to type a passphrase when it starts; its bundle has none"
+            )));
+        }
+        Ok(self.refuse_existing(name, role, outputs)?)
+    }
+
     /// Whether something lies at the place of a bundle already, found before anything is made. A directory that exists is
     /// filled: its files are looked at one by one when they are staged.
-    pub fn refuse_existing(&self, name: &Name, role: Role, outputs: &Outputs) -> Result<(), FileError> {
+    fn refuse_existing(&self, name: &Name, role: Role, outputs: &Outputs) -> Result<(), FileError> {
         let filled = outputs.order.format(role) == Format::Dir;
         match self.path(name, role, outputs) {
             Some(path) if !filled && outputs.overwrite == Overwrite::Refuse && files::exists(&path)? => {
@@ -97,7 +118,13 @@ impl Workshop {
     }
 
     /// Stages a peer's bundle; none when it goes nowhere.
-    pub fn stage(&self, shared: &Shared, own: Own, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
+    pub fn stage(
+        &self,
+        shared: &Shared,
+        own: Own,
+        passphrase: Option<OwnPassphrase>,
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
@@ -106,7 +133,10 @@ impl Workshop {
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key_pem, .. } = own;
-                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key }, outputs)
+                let new_passphrase = passphrase.as_ref().filter(|own| own.new).map(|own| own.passphrase.copy());
+                let passphrase = passphrase.map(|own| own.passphrase);
+                let material = ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key, passphrase };
+                Ok(self.stage_client(&material, outputs)?.map(|staged| StagedBundle { new_passphrase, ..staged }))
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
             (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
@@ -124,7 +154,7 @@ impl Workshop {
         let [certificate, key] = CREDENTIALS.map(|name| dir.join(name));
         let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
             let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
-            Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file) })
+            Ok(StagedBundle { name: own.name.clone(), path, content: Content::File(file), new_passphrase: None })
         };
         Ok(vec![
             stage(key, own.key_pem.expose(), Visibility::Private)?,
@@ -169,7 +199,7 @@ impl Workshop {
             }
             Bundle::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
-        Ok(Some(StagedBundle { name: name.clone(), path, content }))
+        Ok(Some(StagedBundle { name: name.clone(), path, content, new_passphrase: None }))
     }
 
     /// Where a peer's bundle goes; none when that is no place on the disk.
@@ -191,6 +221,18 @@ impl Workshop {
 }
 
 impl Authority {
+    /// The passphrase of one more bundle.
+    pub(super) fn passphrase(&self, outputs: &Outputs) -> Result<Option<OwnPassphrase>, AuthorityError> {
+        Ok(match &outputs.passphrases {
+            Passphrases::None => None,
+            Passphrases::Given(given) => Some(OwnPassphrase { passphrase: given.copy(), new: false }),
+            Passphrases::Generated => {
+                let random = Zeroizing::new(self.actor.world.random()?);
+                Some(OwnPassphrase { passphrase: Passphrase::from_random(&random), new: true })
+            }
+        })
+    }
+
     /// The digest of what settings and templates would put into a bundle of each role that is made now; on a peer whose
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {
@@ -213,7 +255,8 @@ impl CurrentBundles {
 fn to_stdout(made: Bundle, name: &Name) -> Result<StagedBundle, AuthorityError> {
     match made {
         Bundle::File(bytes) => {
-            Ok(StagedBundle { name: name.clone(), path: PathBuf::from("-"), content: Content::Stdout(bytes) })
+            let (name, content) = (name.clone(), Content::Stdout(bytes));
+            Ok(StagedBundle { name, path: PathBuf::from("-"), content, new_passphrase: None })
         }
         Bundle::Parts(_) => Err(AuthorityError::Usage(
             "a directory cannot be written to standard output; use `--format zip`".to_owned(),

@@ -4,15 +4,28 @@
 use super::{BundleError, ClientMaterial};
 use crate::{openvpn::client::CREDENTIALS, secret::Secret, settings::ControlChannel};
 
+/// Which credentials stand in a profile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Inline {
+    /// All of them.
+    All,
+    /// The CA's certificate and the key of the control channel; certificate and private key are elsewhere.
+    Shared,
+}
+
 /// The credentials as inline blocks. `OpenVPN` Connect and Tunnelblick need each tag at the beginning of its line.
-pub fn inline_credentials(control: ControlChannel, client: &ClientMaterial) -> Result<Secret, BundleError> {
+pub fn inline_credentials(
+    control: ControlChannel,
+    client: &ClientMaterial,
+    inline: Inline,
+) -> Result<Secret, BundleError> {
     let tag = control.to_string();
-    let blocks: [(&str, &[u8]); 4] = [
-        ("ca", plain_pem("the CA's certificate", client.ca_pem.as_bytes())?),
-        ("cert", plain_pem("the certificate", client.certificate_pem.as_bytes())?),
-        ("key", plain_pem("the private key", client.key_pem.expose())?),
-        (&tag, client.control_key.expose()),
-    ];
+    let mut blocks: Vec<(&str, &[u8])> = vec![("ca", plain_pem("the CA's certificate", client.ca_pem.as_bytes())?)];
+    if inline == Inline::All {
+        blocks.push(("cert", plain_pem("the certificate", client.certificate_pem.as_bytes())?));
+        blocks.push(("key", plain_pem("the private key", client.key_pem.expose())?));
+    }
+    blocks.push((&tag, client.control_key.expose()));
     let room = blocks.iter().map(|(tag, body)| 2 * tag.len() + body.len() + 8).sum::<usize>() + 32;
     let mut bytes = Vec::with_capacity(room);
     if control == ControlChannel::TlsAuth {

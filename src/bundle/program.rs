@@ -7,7 +7,7 @@ mod rules;
 use std::{fmt, str::FromStr};
 
 use super::Format;
-use crate::openvpn::directive;
+use crate::{openvpn::directive, pki::KeyEncryption};
 
 /// A program that a bundle is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -198,17 +198,29 @@ impl Program {
     }
 
     /// The formats that it takes, the one that is made by default first. `OpenVPN` Connect, `OpenVPN` for Android and the
-    /// importers of the others read one file (openvpn3, merge.hpp; ics-openvpn, `ConfigParser.java`); the folder of
-    /// `OpenVPN` GUI can be filled by hand.
+    /// importers of the others read one file (openvpn3, merge.hpp; ics-openvpn, `ConfigParser.java`), and a PKCS#12 beside
+    /// it, which Connect on iOS takes by the name of `.ovpn12` only; the folder of `OpenVPN` GUI can be filled by hand.
     pub fn formats(self) -> &'static [Format] {
         match self {
             Self::Openvpn24 | Self::Openvpn25 | Self::Openvpn | Self::Windows => {
-                &[Format::Ovpn, Format::Zip, Format::Dir]
+                &[Format::Ovpn, Format::Zip, Format::Dir, Format::P12]
             }
             Self::Tunnelblick => &[Format::Tblk, Format::Ovpn],
-            Self::NetworkManager => &[Format::Ovpn, Format::Nm],
+            Self::NetworkManager => &[Format::Ovpn, Format::Nm, Format::P12],
+            Self::Connect | Self::Android | Self::IcsOpenvpn => &[Format::Ovpn, Format::P12],
+            Self::Ios => &[Format::Ovpn, Format::Ovpn12],
             Self::Openwrt => &[Format::Uci, Format::Ovpn, Format::Zip, Format::Dir],
-            _ => &[Format::Ovpn],
+            Self::Chromeos => &[Format::Onc],
+            Self::Routeros | Self::AwsClientVpn => &[Format::Ovpn],
+        }
+    }
+
+    /// How a private key is encrypted for it where there is a passphrase.
+    pub fn key_encryption(self) -> KeyEncryption {
+        match self {
+            // its mbed TLS reads nothing better, as is said there
+            Self::Openwrt => KeyEncryption::DesEde3,
+            _ => KeyEncryption::default(),
         }
     }
 }

@@ -211,7 +211,10 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
         | AuthorityError::Bundle(
-            BundleError::NotForServers(_) | BundleError::ProgramOfServer(_) | BundleError::ForeignFormat { .. },
+            BundleError::NotForServers(_)
+            | BundleError::NoPassphrase(_)
+            | BundleError::ProgramOfServer(_)
+            | BundleError::ForeignFormat { .. },
         )
         | AuthorityError::Twice(_) => Exit::Usage,
         _ => Exit::Refused,
@@ -227,6 +230,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Keyholder(KeyholderError::Missing(_)) => vec![
             "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
         ],
+        AuthorityError::Bundle(BundleError::NoPassphrase(_)) => vec![PASSPHRASE_HINT.to_owned()],
         AuthorityError::Suspended(name) => vec![format!("`vpnpki resume {name}` gives access back; `--force` makes a bundle that works after that")],
         AuthorityError::Vain { mend: Some(mend), .. } => vec![format!("`{mend}` gives access again")],
         AuthorityError::Held(name) => vec![format!("`vpnpki resume {name}` gives access back; `vpnpki revoke {name}` ends it")],
@@ -276,6 +280,10 @@ fn hints(error: &AuthorityError) -> Vec<String> {
 fn label_typed(label: &str) -> String {
     crate::files::quoted(std::path::Path::new(label))
 }
+
+/// How a bundle gets a passphrase.
+pub(super) const PASSPHRASE_HINT: &str =
+    "`--key-passphrase-file FILE` gives one; `--generate-passphrase` makes one for each bundle";
 
 pub(super) const RED: &str = "\x1b[1;31m";
 pub(super) const GREEN: &str = "\x1b[32m";

@@ -11,14 +11,14 @@ use crate::{
         deliver::{Destination, Outputs},
         issue::{IssueRequest, Issued},
     },
-    bundle::{Format, Order},
+    bundle::Format,
     cli::{
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        passphrase::{only_passphrases, tell_passphrase},
         report::Report,
         session::Session,
         Exit, Failure,
     },
-    files::Overwrite,
     inventory::Role,
     name::Name,
     pki::{Address, Algorithm},
@@ -53,7 +53,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "program", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "program", "force", "key_passphrase_file", "generate_passphrase", "p12_legacy"])]
     no_export: bool,
     /// Leave whoever has access already as they are
     #[arg(long)]
@@ -87,6 +87,7 @@ impl Arguments {
         deliver_one(issued.delivery.stdout.take(), issued.issued.first().map(|one| &one.name), "issued")?;
         let report = Answer { issued, dry_run: self.dry_run };
         if to_stdout {
+            tell_passphrase(&report.issued.delivery);
             report.issued.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -95,11 +96,7 @@ impl Arguments {
 
     fn outputs(&self, session: &Session) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs {
-                order: Order::default(),
-                destination: Destination::Nowhere,
-                overwrite: Overwrite::Refuse,
-            });
+            return Ok(OutputOptions::nowhere());
         }
         let directory = match self.outputs.format() {
             Some(format) => format == Format::Dir,
@@ -133,6 +130,10 @@ impl Report for Answer {
         &self.issued.warnings
     }
 
+    fn essential(&self) -> String {
+        only_passphrases(&self.issued.delivery)
+    }
+
     fn failures(&self) -> Vec<Failure> {
         undelivered(&self.issued.delivery, "issued")
     }
@@ -159,5 +160,6 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki issue laptop-7
   vpnpki issue anna ben --days 90 -o bundles/
+  vpnpki issue phone-3 --format ovpn12 --generate-passphrase
   vpnpki issue ci-runner --if-missing --batch --json
   vpnpki issue server-west --role server --san west.example.com";

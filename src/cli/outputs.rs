@@ -9,9 +9,14 @@ use clap::{
 };
 
 use crate::{
-    authority::deliver::{Delivery, Destination, Outputs},
+    authority::deliver::{Delivery, Destination, Outputs, Passphrases},
     bundle::{Format, Order, Program},
-    cli::{report, session::Session, Exit, Failure},
+    cli::{
+        passphrase::{write_passphrases, PassphraseOptions},
+        report,
+        session::Session,
+        Exit, Failure,
+    },
     files::{self, Kind, Overwrite},
     name::Name,
     secret::Secret,
@@ -32,6 +37,8 @@ pub struct OutputOptions {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
 }
 
 /// How the role's own directory is meant by `-o`.
@@ -56,7 +63,25 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
-        Ok(Outputs { order: Order { format: self.format, program: self.program }, destination, overwrite })
+        let format = self.format.or(self.program.map(|program| program.formats()[0]));
+        let order = Order {
+            format: self.format,
+            program: self.program,
+            key_encryption: self.program.map(Program::key_encryption).unwrap_or_default(),
+            pkcs12: self.passphrase.pkcs12(format)?,
+        };
+        let passphrases = self.passphrase.resolve(session, format)?;
+        Ok(Outputs { order, destination, overwrite, passphrases })
+    }
+
+    /// No bundle at all.
+    pub fn nowhere() -> Outputs {
+        Outputs {
+            order: Order::default(),
+            destination: Destination::Nowhere,
+            overwrite: Overwrite::Refuse,
+            passphrases: Passphrases::None,
+        }
     }
 
     /// The format as typed.
@@ -90,9 +115,13 @@ pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> R
     })
 }
 
-/// Lines about bundles that are in place.
+/// Lines about bundles that are in place, and about passphrases that were made for them.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
-    delivery.bundles.iter().try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))
+    delivery
+        .bundles
+        .iter()
+        .try_for_each(|bundle| writeln!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path)))?;
+    write_passphrases(f, delivery)
 }
 
 /// Failures for bundles that are not.

@@ -11,15 +11,15 @@ use crate::{
         deliver::{Destination, Outputs},
         renew::{RenewRequest, Renewed, Whom},
     },
-    bundle::{Format, Order},
+    bundle::Format,
     cli::{
         outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        passphrase::{only_passphrases, tell_passphrase},
         report::Report,
         revoke::{unpublished, write_published},
         session::Session,
         Exit, Failure,
     },
-    files::Overwrite,
     inventory::Role,
     name::Name,
     pki::Algorithm,
@@ -55,7 +55,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "program", "force"])]
+    #[arg(long, conflicts_with_all = ["out", "format", "program", "force", "key_passphrase_file", "generate_passphrase", "p12_legacy"])]
     no_export: bool,
     #[command(flatten)]
     restraint: Restraint,
@@ -94,6 +94,7 @@ impl Arguments {
         deliver_one(renewed.delivery.stdout.take(), name, "renewed")?;
         let answer = Answer { renewed, overlap: self.overlap, dry_run: self.restraint.dry_run };
         if to_stdout && answer.failures().is_empty() {
+            tell_passphrase(&answer.renewed.delivery);
             answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -102,11 +103,7 @@ impl Arguments {
 
     fn outputs(&self, session: &Session, server: bool) -> Result<Outputs, Failure> {
         if self.no_export {
-            return Ok(Outputs {
-                order: Order::default(),
-                destination: Destination::Nowhere,
-                overwrite: Overwrite::Refuse,
-            });
+            return Ok(OutputOptions::nowhere());
         }
         let directory = self.outputs.format().map_or(server, |format| format == Format::Dir);
         let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
@@ -127,6 +124,10 @@ impl Report for Answer {
 
     fn warnings(&self) -> &[String] {
         &self.renewed.warnings
+    }
+
+    fn essential(&self) -> String {
+        only_passphrases(&self.renewed.delivery)
     }
 
     fn failures(&self) -> Vec<Failure> {

@@ -19,6 +19,7 @@ macro_rules! transcripts {
 transcripts! {
     crl
     doctor
+    encrypted
     export
     files
     help

@@ -11,6 +11,7 @@ mod backup;
 mod bundles;
 mod database;
 mod doctor;
+mod encrypted;
 mod exits;
 mod forget;
 mod golden;

@@ -122,12 +122,38 @@ fn a_refusal_comes_before_a_key_is_made_and_leaves_nothing() {
         site.refuses(line, 1, text);
     }
     for (line, text) in [
-        ("issue ben --for ios --format uci", "`ios` does not import a `uci`; it takes `ovpn`"),
+        ("issue ben --for ios --format uci", "`ios` does not import a `uci`; it takes `ovpn`, `ovpn12`"),
         ("issue server-b --role server --for openvpn", "`openvpn` is a program of clients"),
         ("export server --format nm -o new", "a server's bundle is a `dir` or a `zip`, not `nm`"),
     ] {
         site.refuses(line, 2, text);
     }
+}
+
+#[test]
+fn a_chromebook_gets_one_file_that_holds_no_name_unescaped() {
+    let site = Site::made("--control-channel tls-auth --issue client1");
+    site.set("#name", "name = \"the \\\"VPN\\\" \\\\\"");
+    site.run("export client1 --for chromeos").succeeds();
+    let onc: serde_json::Value = serde_json::from_slice(&site.read("client1.onc")).expect("JSON");
+    let network = &onc["NetworkConfigurations"][0];
+    assert_eq!(network["Name"], "the \"VPN\" \\");
+    assert_eq!(network["VPN"]["Host"], "vpn.example.com");
+    let open_vpn = &network["VPN"]["OpenVPN"];
+    assert_eq!(open_vpn["VerifyX509"], serde_json::json!({ "Name": "server", "Type": "name-prefix" }));
+    let key = open_vpn["TLSAuthContents"].as_str().expect("a key");
+    assert!(site.text("client1.ovpn").contains(&format!("<tls-auth>\n{key}</tls-auth>\n")));
+    assert_eq!(open_vpn["ClientCertRef"], onc["Certificates"][1]["GUID"]);
+    assert_eq!(open_vpn["ServerCARefs"][0], onc["Certificates"][0]["GUID"]);
+    let guids =
+        || [&network["GUID"], &open_vpn["ClientCertRef"], &open_vpn["ServerCARefs"][0]].map(ToString::to_string);
+    let mut distinct = guids().to_vec();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 3);
+    site.run("renew client1 --no-export").succeeds();
+    site.run("export client1 --for chromeos --force").succeeds();
+    let again: serde_json::Value = serde_json::from_slice(&site.read("client1.onc")).expect("JSON");
+    assert_eq!(again["NetworkConfigurations"][0]["GUID"], network["GUID"]);
 }
 
 #[test]
