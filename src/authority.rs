@@ -18,6 +18,7 @@ use crate::{
     world::World,
 };
 
+mod admission;
 pub mod after;
 pub mod backup;
 mod credential;

@@ -2,13 +2,22 @@
 //! Knows no disk and no store: credentials come in, bytes go out.
 
 mod archive;
+mod guid;
+mod keyfile;
+mod onc;
 mod order;
+mod passphrase;
+mod pkcs12;
 mod profile;
+pub mod program;
+mod tblk;
+mod uci;
 
 use crate::{
     inventory::Role,
     name::Name,
     openvpn::client,
+    pki::{KeyError, Pkcs12Error, PrivateKey},
     secret::Secret,
     settings::Settings,
     template::{TemplateError, Templates},
@@ -16,7 +25,10 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use passphrase::{Passphrase, PassphraseError, CHARACTERS};
 pub use profile::{check as check_profile, key_is_elsewhere};
+pub use program::Program;
+use program::{Facts, Holder, KeyKind, Refusal};
 
 /// A bundle that was made.
 pub enum Bundle {
@@ -48,6 +60,8 @@ pub struct ClientMaterial {
     pub key: Key,
     /// `ta.key`.
     pub control_key: Secret,
+    /// What its owner types; without one the private key is in clear.
+    pub passphrase: Option<Passphrase>,
 }
 
 /// A client's private key, as far as it is here.
@@ -94,9 +108,48 @@ pub enum BundleError {
     /// A format that is of no use without the private key, of somebody who keeps it.
     #[error("no bundle was made: a `{0}` holds the private key, and its owner keeps this one")]
     KeyElsewhere(Format),
+    /// A passphrase for somebody who keeps the private key.
+    #[error("no bundle was made: a passphrase protects the private key, and its owner keeps this one")]
+    PassphraseElsewhere,
     /// A format that only clients import.
     #[error("a server's bundle is a `dir` or a `zip`, not `{0}`")]
     NotForServers(Format),
+    /// A client program's bundle of a server.
+    #[error("`{0}` is a program of clients; a server's bundle is for OpenVPN itself")]
+    ProgramOfServer(Program),
+    /// A format that the program does not import.
+    #[error("`{program}` does not import a `{format}`; it takes {}", words(program.formats()))]
+    ForeignFormat {
+        /// The program.
+        program: Program,
+        /// The format.
+        format: Format,
+    },
+    /// The program is known to fail with it.
+    #[error("no bundle was made for `{program}`: {}", program::reasons(refusals))]
+    Unfit {
+        /// The program.
+        program: Program,
+        /// Why, at least one reason.
+        refusals: Vec<Refusal>,
+    },
+    /// A directive that would be lost.
+    #[error("no bundle was made: a `{format}` has no place for `{directive}`")]
+    NoPlace {
+        /// The format.
+        format: Format,
+        /// The directive with its parameters.
+        directive: String,
+    },
+    /// A PKCS#12 without a passphrase.
+    #[error("the format `{0}` needs a passphrase")]
+    NoPassphrase(Format),
+    /// The private key could not be encrypted.
+    #[error("no bundle was made")]
+    Key(#[from] KeyError),
+    /// The PKCS#12 could not be written.
+    #[error("no bundle was made")]
+    Pkcs12(#[from] Pkcs12Error),
     /// Credentials that are no plain PEM.
     #[error("internal error: {0} is no plain PEM")]
     NotPem(&'static str),
@@ -123,6 +176,23 @@ impl Key {
     }
 }
 
+/// Whether the program of the order, if there is one, is known to fail with a bundle of this client: found before there
+/// is a key, from the profile that will be made and from whose keys are of which kind.
+pub fn check_fit(
+    settings: &Settings,
+    templates: &Templates,
+    name: &Name,
+    order: &Order,
+    keys: &[(Holder, KeyKind)],
+) -> Result<(), BundleError> {
+    order.check(Role::Client)?;
+    let Some(program) = order.program else { return Ok(()) };
+    let files = client::credential_files(settings.control_channel, name);
+    let profile = templates.client(settings, name)?.replace(client::CREDENTIALS, &files);
+    let facts = Facts { directives: &program::directives(&profile), keys, bytes: None };
+    fit(program, &facts)
+}
+
 /// A client's bundle, as it was ordered.
 pub fn client(
     settings: &Settings,
@@ -130,10 +200,30 @@ pub fn client(
     client: &ClientMaterial,
     order: &Order,
 ) -> Result<Bundle, BundleError> {
-    Ok(match order.format(Role::Client) {
-        Format::Ovpn => Bundle::File(client_ovpn(settings, templates, client)?),
-        Format::Zip => Bundle::File(zip(&client_parts(settings, templates, client)?)?),
-        Format::Dir => Bundle::Parts(client_parts(settings, templates, client)?),
+    order.check(Role::Client)?;
+    let format = order.format(Role::Client);
+    if !matches!(format, Format::Ovpn | Format::Zip | Format::Dir) {
+        client.key.here(format)?;
+    }
+    let encrypted = if format.holds_pkcs12() { None } else { client.with_encrypted_key(order)? };
+    let client = encrypted.as_ref().unwrap_or(client);
+    let stem = file_stem(settings, &client.name);
+    let parts = || client_parts(settings, templates, client);
+    let profile = || fitting_ovpn(settings, templates, client, order);
+    Ok(match format {
+        Format::Ovpn => Bundle::File(profile()?),
+        Format::Zip => Bundle::File(zip(&parts()?)?),
+        Format::Dir => Bundle::Parts(parts()?),
+        Format::P12 => Bundle::File(pkcs12::of(client, order)?),
+        Format::Ovpn12 => Bundle::File(zip(&pkcs12::with_profile(settings, templates, client, order)?)?),
+        Format::Tblk => Bundle::File(zip(&tblk::package(&stem, parts()?))?),
+        Format::Uci => Bundle::File(zip(&uci::files(&stem, profile()?))?),
+        Format::Onc => Bundle::File(onc::configuration(settings, templates, client)?),
+        Format::Nm => {
+            let uuid = guid::guid(&client.ca_pem, &client.name, "connection");
+            let identity = keyfile::Identity { vpn: &settings.vpn_name, stem: &stem, uuid: &uuid };
+            Bundle::File(zip(&keyfile::files(&identity, parts()?)?)?)
+        }
     })
 }
 
@@ -148,7 +238,24 @@ pub fn server(
     match order.format(Role::Server) {
         Format::Dir => Ok(Bundle::Parts(server_conf_last(parts()?))),
         Format::Zip => Ok(Bundle::File(zip(&parts()?)?)),
-        format @ Format::Ovpn => Err(BundleError::NotForServers(format)),
+        format => Err(BundleError::NotForServers(format)),
+    }
+}
+
+impl ClientMaterial {
+    /// With the private key encrypted, where there is a passphrase.
+    fn with_encrypted_key(&self, order: &Order) -> Result<Option<Self>, BundleError> {
+        let Some(passphrase) = &self.passphrase else { return Ok(None) };
+        let Key::Here(key) = &self.key else { return Err(BundleError::PassphraseElsewhere) };
+        let key = PrivateKey::from_pem(key.expose())?;
+        Ok(Some(Self {
+            name: self.name.clone(),
+            ca_pem: self.ca_pem.clone(),
+            certificate_pem: self.certificate_pem.clone(),
+            key: Key::Here(key.to_encrypted_pem(passphrase.secret(), order.key_encryption)?),
+            control_key: Secret::new(self.control_key.expose().to_vec()),
+            passphrase: None,
+        }))
     }
 }
 
@@ -159,7 +266,7 @@ pub fn client_parts(
     templates: &Templates,
     client: &ClientMaterial,
 ) -> Result<Vec<Part>, BundleError> {
-    let ClientMaterial { name, ca_pem, certificate_pem, key, control_key } = client;
+    let ClientMaterial { name, ca_pem, certificate_pem, key, control_key, .. } = client;
     let note = if matches!(key, Key::WithOwner) { profile::key_is_elsewhere(name) } else { String::new() };
     let files = Secret::from(note + &client::credential_files(settings.control_channel, name));
     let config = profile::with_credentials(&templates.client(settings, name)?, &files)?;
@@ -178,8 +285,30 @@ pub fn client_parts(
 
 /// A client's bundle as one profile.
 pub fn client_ovpn(settings: &Settings, templates: &Templates, client: &ClientMaterial) -> Result<Secret, BundleError> {
-    let blocks = profile::inline_credentials(settings.control_channel, client)?;
+    let blocks = profile::inline_credentials(settings.control_channel, client, profile::Inline::All)?;
     profile::with_credentials(&templates.client(settings, &client.name)?, &blocks)
+}
+
+/// The profile, once more held against what its program is known to fail with: only now is its size known.
+fn fitting_ovpn(
+    settings: &Settings,
+    templates: &Templates,
+    client: &ClientMaterial,
+    order: &Order,
+) -> Result<Secret, BundleError> {
+    let profile = client_ovpn(settings, templates, client)?;
+    if let Some(program) = order.program {
+        fit(program, &Facts { bytes: Some(profile.expose().len()), ..Facts::default() })?;
+    }
+    Ok(profile)
+}
+
+fn fit(program: Program, facts: &Facts) -> Result<(), BundleError> {
+    let refusals = program::refusals(program, facts);
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(BundleError::Unfit { program, refusals })
 }
 
 /// A server's directory: `server.conf`, `ca.crt`, `server.crt`, `server.key`, `dh.pem` where there are parameters,
@@ -213,6 +342,11 @@ pub fn server_parts(
 /// The name of a client's bundle, without extension.
 pub fn file_stem(settings: &Settings, name: &Name) -> String {
     settings.client.file_name.stem(name, &settings.vpn_name)
+}
+
+/// Formats as they are named to people.
+fn words(formats: &[Format]) -> String {
+    formats.iter().map(|format| format!("`{format}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// A directory that is filled file by file does not start before all of it is there.

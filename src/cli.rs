@@ -25,6 +25,7 @@ mod list;
 mod log;
 mod occupied;
 mod outputs;
+mod passphrase;
 mod plugins;
 mod progress;
 mod proof;

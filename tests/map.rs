@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("openvpn", &["inventory", "settings"]),
     ("settings", &["inventory", "openvpn", "pki", "template"]),
     ("template", &["openvpn", "settings"]),
-    ("bundle", &["inventory", "openvpn", "settings", "template"]),
+    ("bundle", &["inventory", "openvpn", "pki", "settings", "template"]),
     ("findings", &["inventory"]),
     ("vault", &[]),
     ("world", &[]),

@@ -219,6 +219,9 @@ impl Place {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
         }
+        if example.contains("--key-passphrase-file") {
+            place.file("vpn/client1.txt", "for its owner\n", 0o600);
+        }
         if example.contains(" unlocker ") {
             place.people_with_keys(example);
         }

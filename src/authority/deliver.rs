@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     authority::{AuthorityError, Sealing},
-    bundle::Order,
+    bundle::{Order, Passphrase},
     files::{self, Overwrite, Staged, StagedDirectory},
     name::Name,
     secret::Secret,
@@ -42,6 +42,18 @@ pub struct Outputs {
     pub sealing: Sealing,
     /// How encrypted ones are written.
     pub form: Form,
+    /// What their owners type.
+    pub passphrases: Passphrases,
+}
+
+/// The passphrases of clients' bundles. None of them is kept.
+pub enum Passphrases {
+    /// None: private keys are in clear.
+    None,
+    /// This one for every bundle.
+    Given(Passphrase),
+    /// A new one for each.
+    Generated,
 }
 
 /// A bundle that is in place.
@@ -67,6 +79,16 @@ pub struct Undelivered {
     pub problem: String,
 }
 
+/// The passphrase that was made for a bundle.
+#[derive(Serialize)]
+pub struct NewPassphrase {
+    /// Whose.
+    pub name: Name,
+    /// What is typed: the one secret that a report holds, since nobody would learn it otherwise.
+    #[serde(serialize_with = "shown")]
+    pub passphrase: Passphrase,
+}
+
 /// What became of all bundles of an act.
 #[derive(Default, Serialize)]
 pub struct Delivery {
@@ -80,6 +102,9 @@ pub struct Delivery {
     /// The one bundle for standard output.
     #[serde(skip)]
     pub stdout: Option<Secret>,
+    /// Made for bundles that are in place; kept nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passphrases: Vec<NewPassphrase>,
 }
 
 /// One bundle, durable and without a name.
@@ -88,6 +113,8 @@ pub(super) struct StagedBundle {
     pub path: PathBuf,
     pub encrypted_to: Vec<String>,
     pub content: Content,
+    /// The passphrase that was made for it.
+    pub new_passphrase: Option<Passphrase>,
 }
 
 /// What was staged.
@@ -106,6 +133,7 @@ impl Outputs {
             overwrite: Overwrite::Refuse,
             sealing: Sealing::default(),
             form: Form::Binary,
+            passphrases: Passphrases::None,
         }
     }
 
@@ -118,13 +146,29 @@ impl Outputs {
             _ => Ok(()),
         }
     }
+
+    /// What people should know of so many clients' bundles that are made like this.
+    pub(super) fn notes(&self, clients: usize) -> Vec<String> {
+        if clients == 0 || self.destination == Destination::Nowhere || matches!(self.passphrases, Passphrases::None) {
+            return Vec::new();
+        }
+        let mut notes = self.order.notes_on_passphrase();
+        if clients > 1 && matches!(self.passphrases, Passphrases::Given(_)) {
+            notes.push(format!(
+                "{clients} bundles have the same passphrase; `--generate-passphrase` gives each its own"
+            ));
+        }
+        notes
+    }
 }
 
 /// Puts bundles in place. One that fails does not keep back the others.
 pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
     let mut delivery = Delivery::default();
     let (mut files, mut named, mut private) = (Vec::new(), Vec::new(), Vec::new());
-    for StagedBundle { name, path, encrypted_to, content } in staged {
+    let mut made = Vec::new();
+    for StagedBundle { name, path, encrypted_to, content, new_passphrase } in staged {
+        made.extend(new_passphrase.map(|passphrase| NewPassphrase { name: name.clone(), passphrase }));
         match content {
             Content::Stdout(bytes) => delivery.stdout = Some(bytes),
             Content::Directory(directory) => {
@@ -145,6 +189,8 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         delivery.note(bundle, problem.map(|(_, error)| error.to_string()));
     }
     delivery.note_exposed(&private);
+    made.retain(|new| !delivery.undelivered.iter().any(|failed| failed.name == new.name));
+    delivery.passphrases = made;
     delivery
 }
 
@@ -182,5 +228,10 @@ impl Delivery {
         self.undelivered.extend(more.undelivered);
         self.exposed.extend(more.exposed);
         self.stdout = more.stdout.or(self.stdout.take());
+        self.passphrases.extend(more.passphrases);
     }
+}
+
+fn shown<S: Serializer>(passphrase: &Passphrase, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(passphrase.secret().expose_text().unwrap_or_default())
 }

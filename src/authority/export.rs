@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        admission::Addressee,
         deliver::{self, Delivery, Destination, Outputs},
         known_peer, since, target, Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
@@ -63,15 +64,17 @@ impl Authority {
     ) -> Result<Exported, AuthorityError> {
         let mut workshop = self.workshop()?;
         let view = self.view()?;
-        let peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
-        check_single(&peers, request)?;
-        workshop
-            .refuse_collisions(peers.iter().map(|peer| (&peer.name, peer.role, &*peer.recipients, &request.outputs)))?;
-        for peer in &peers {
-            workshop.refuse_existing(&peer.name, peer.role, &peer.recipients, &request.outputs)?;
+        let mut peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
+        if let (Whom::All, Some(_)) = (&request.whom, request.outputs.order.program) {
+            peers.retain(|peer| peer.role == Role::Client);
         }
-        let named = peers.iter().map(|peer| (&peer.name, peer.role, &*peer.recipients));
-        workshop.plugins = request.outputs.sealing.prepare(&request.outputs, named, keyholder)?;
+        check_single(&peers, request)?;
+        let mut addressees = Vec::new();
+        for peer in &peers {
+            let holder = view.certificate(&peer.current)?.and_then(|certificate| certificate.holder);
+            addressees.push(Addressee::of(peer, holder.map_or_else(String::new, |holder| holder.algorithm)));
+        }
+        workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
         let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;
@@ -81,6 +84,7 @@ impl Authority {
             target: None,
             warnings: workshop.settings.notes.clone(),
         };
+        outcome.warnings.extend(request.outputs.notes(peers.len()));
         let total = peers.len();
         for (done, batch) in peers.chunks(BATCH).enumerate() {
             let stage = |peer| workshop.stage(&shared, unlocked.own(&*view, peer)?, &request.outputs);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        admission::Addressee,
         credential::Credential,
         deliver::{self, Delivery, Destination, Outputs},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
@@ -288,11 +289,14 @@ impl Making<'_> {
     /// The server first, then the clients; each with its key.
     fn leaves(&self) -> Result<Vec<Leaf>, AuthorityError> {
         let (servers, clients) = (self.outputs(Role::Server), self.outputs(Role::Client));
-        let clients = self.request.clients.iter().map(|name| (name, Role::Client, &[][..], &clients));
-        self.workshop.refuse_collisions(clients.chain([(&self.request.server, Role::Server, &[][..], &servers)]))?;
+        let algorithm = self.settings().algorithm;
+        let addressee = |name, role| Addressee { name, role, algorithm: algorithm.to_string(), recipients: &[] };
+        let server = addressee(&self.request.server, Role::Server);
+        let named: Vec<Addressee> = self.request.clients.iter().map(|name| addressee(name, Role::Client)).collect();
+        let named = named.iter().map(|client| (client, &clients));
+        self.workshop.refuse_collisions(named.chain([(&server, &servers)]))?;
         let server = std::iter::once((self.request.server.clone(), Role::Server));
         let clients = self.request.clients.iter().map(|name| (name.clone(), Role::Client));
-        let algorithm = self.settings().algorithm;
         let with_key = |(name, role)| Ok(Leaf { name, role, key: Credential::Made(PrivateKey::generate(algorithm)?) });
         server.chain(clients).map(with_key).collect()
     }

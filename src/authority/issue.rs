@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        admission::Addressee,
         credential::{self, Credential},
         deliver::{self, Delivery, Outputs, StagedBundle},
         recipients,
@@ -117,20 +118,19 @@ impl Authority {
             crl: None,
             warnings: workshop.settings.notes.clone(),
         };
+        let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
+        let algorithm = asked.unwrap_or(workshop.settings.algorithm);
         let (unlocked, wanted) = {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
-            for admitted in &wanted {
-                workshop.refuse_existing(&admitted.name, request.role, &admitted.recipients, &request.outputs)?;
-            }
-            let peers = wanted.iter().map(|admitted| (&admitted.name, request.role, &*admitted.recipients));
-            workshop.plugins = request.outputs.sealing.prepare(&request.outputs, peers, keyholder)?;
+            let addressees: Vec<Addressee> =
+                wanted.iter().map(|admitted| admitted.addressee(request.role, algorithm)).collect();
+            workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
             if wanted.is_empty() {
                 return Ok(outcome);
             }
             (self.unlock(&*view, keyholder)?, wanted)
         };
-        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let keys = Credential::obtain(wanted.len(), algorithm, request.csr.as_ref())?;
         self.issue_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)
@@ -176,6 +176,7 @@ impl Authority {
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);
+        outcome.warnings.extend(request.outputs.notes(outcome.issued.len()));
         if request.dry_run {
             forget_serials(&mut outcome.issued);
             return Ok(());
@@ -329,6 +330,10 @@ pub(super) fn check_prefix(name: &Name, role: Role, prefix: &str) -> Result<(), 
 }
 
 impl Admitted {
+    fn addressee(&self, role: Role, algorithm: Algorithm) -> Addressee<'_> {
+        Addressee { name: &self.name, role, algorithm: algorithm.to_string(), recipients: &self.recipients }
+    }
+
     fn plan(
         self,
         request: &IssueRequest,

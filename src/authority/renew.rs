@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
+        admission::Addressee,
         credential::{self, Credential},
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
         issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
@@ -118,6 +119,8 @@ impl Authority {
             published: None,
             warnings: workshop.settings.notes.clone(),
         };
+        let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
+        let algorithm = asked.unwrap_or(workshop.settings.algorithm);
         let (unlocked, many) = {
             let view = self.view()?;
             let found = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
@@ -128,20 +131,18 @@ impl Authority {
                 return Ok(outcome);
             }
             request.outputs.check_for(candidates.len())?;
-            let mut bundled = Vec::new();
+            let mut addressees = Vec::new();
             for Candidate { peer, .. } in &candidates {
+                if matches!(request.whom, Whom::Named(_)) {
+                    request.outputs.order.check(peer.role)?;
+                }
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
-                    workshop.refuse_existing(&peer.name, peer.role, &peer.recipients, &request.outputs)?;
-                    bundled.push((&peer.name, peer.role, &*peer.recipients));
+                    addressees.push(Addressee::of(peer, algorithm.to_string()));
                 }
             }
-            workshop.refuse_collisions(
-                bundled.iter().map(|&(name, role, recipients)| (name, role, recipients, &request.outputs)),
-            )?;
-            workshop.plugins = request.outputs.sealing.prepare(&request.outputs, bundled.into_iter(), keyholder)?;
+            workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
             (self.unlock(&*view, keyholder)?, candidates.len())
         };
-        let algorithm = request.algorithm.unwrap_or(workshop.settings.algorithm);
         let keys = Credential::obtain(many, algorithm, request.csr.as_ref())?;
         self.renew_with(request, &workshop, &unlocked, keys, &mut outcome)?;
         Ok(outcome)
@@ -177,6 +178,8 @@ impl Authority {
             staged.extend(desk.renew(&mut *writing, candidate, &key, &mut events, outcome)?);
         }
         drop(desk);
+        let clients = outcome.renewed.iter().filter(|renewed| renewed.issued.role == Role::Client).count();
+        outcome.warnings.extend(request.outputs.notes(clients));
         let wishes = Wishes { days: publishing.crl_days, above };
         let (crl, signed) = signing::sign_crl(&mut *writing, unlocked, now, wishes, &events)?;
         outcome.crl = Some(CrlSummary::of(&crl));

@@ -2,9 +2,8 @@
 //! Knows no file; what comes out is an age file in place of the bundle.
 
 use crate::{
-    authority::{deliver::Outputs, AuthorityError, Keyholder},
+    authority::{admission::Addressee, deliver::Outputs, AuthorityError, Keyholder},
     bundle::{Bundle, Format},
-    inventory::Role,
     name::Name,
     secret::Secret,
     vault::{Envelope, Form, Plugins, Recipient},
@@ -34,19 +33,19 @@ impl Sealing {
 
     /// What is asked before anything is made: that the one file there must be is no directory, and that those on record
     /// are recipients. Finds the plugins that are needed.
-    pub(super) fn prepare<'a>(
+    pub(super) fn prepare(
         &self,
         outputs: &Outputs,
-        peers: impl Iterator<Item = (&'a Name, Role, &'a [String])>,
+        addressees: &[Addressee],
         keyholder: &dyn Keyholder,
     ) -> Result<Plugins, AuthorityError> {
         let mut needed = matches!(self, Self::For(envelope) if envelope.needs_plugins());
-        for (name, role, recorded) in peers.filter(|(_, _, recorded)| self.seals(recorded)) {
-            if outputs.order.format(role) == Format::Dir {
-                return Err(AuthorityError::SealedDirectory(name.clone()));
+        for Addressee { name, role, recipients, .. } in addressees.iter().filter(|one| self.seals(one.recipients)) {
+            if outputs.order.format(*role) == Format::Dir {
+                return Err(AuthorityError::SealedDirectory((*name).clone()));
             }
             if matches!(self, Self::AsRecorded) {
-                needed |= on_record(name, recorded)?.needs_plugins();
+                needed |= on_record(name, recipients)?.needs_plugins();
             }
         }
         Ok(if needed { keyholder.plugins() } else { Plugins::unattended() })

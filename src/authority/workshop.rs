@@ -2,17 +2,16 @@
 //! an unnamed file before the commit.
 //! Knows nothing of what was decided, or of how bundles get their names after the commit.
 
-use std::{
-    collections::HashMap,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use crate::{
     authority::{
-        deliver::{Content, Destination, Outputs, StagedBundle},
+        deliver::{Content, Destination, Outputs, Passphrases, StagedBundle},
         issue, Authority, AuthorityError,
     },
-    bundle::{self, Bundle, ClientMaterial, Format, Key, Part, ServerMaterial},
+    bundle::{self, Bundle, ClientMaterial, Format, Key, Part, Passphrase, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
     inventory::{Digest, Role},
     name::Name,
@@ -81,45 +80,6 @@ impl Shared {
 }
 
 impl Workshop<'_> {
-    /// Whether something lies at the place of a bundle already, found before anything is made. A directory that exists is
-    /// filled: its files are looked at one by one when they are staged.
-    pub fn refuse_existing(
-        &self,
-        name: &Name,
-        role: Role,
-        recipients: &[String],
-        outputs: &Outputs,
-    ) -> Result<(), FileError> {
-        let filled = outputs.order.format(role) == Format::Dir;
-        match self.path(name, role, recipients, outputs) {
-            Some(path) if !filled && outputs.overwrite == Overwrite::Refuse && files::exists(&path)? => {
-                Err(FileError::Exists { path })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether two bundles would have one name, also where names that differ in case only are one: `client.file-name` may
-    /// make of a client's name what a server is called.
-    pub fn refuse_collisions<'p>(
-        &self,
-        bundles: impl IntoIterator<Item = (&'p Name, Role, &'p [String], &'p Outputs)>,
-    ) -> Result<(), AuthorityError> {
-        let mut places: HashMap<String, &Name> = HashMap::new();
-        for (name, role, recipients, outputs) in bundles {
-            let Some(path) = self.path(name, role, recipients, outputs) else { continue };
-            match places.insert(place(&path), name) {
-                None => {}
-                Some(other) if other == name => return Err(AuthorityError::Twice(name.clone())),
-                Some(other) => {
-                    let (one, other) = (other.clone(), name.clone());
-                    return Err(AuthorityError::Collision { one, other, path });
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The digest of what settings and templates put into a bundle that is made now; none when it goes nowhere. A bundle
     /// with another digest on record is older than the settings.
     pub fn bundle_digest(&self, role: Role, outputs: &Outputs, has_dh: bool) -> Result<Option<Digest>, AuthorityError> {
@@ -151,8 +111,10 @@ impl Workshop<'_> {
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key, recipients, .. } = own;
-                let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key };
-                self.stage_client(&material, &recipients, outputs)
+                let (passphrase, new_passphrase) = self.passphrase(outputs)?;
+                let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key, passphrase };
+                let staged = self.stage_client(&material, &recipients, outputs)?;
+                Ok(staged.map(|staged| StagedBundle { new_passphrase, ..staged }))
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
             (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
@@ -163,6 +125,19 @@ impl Workshop<'_> {
                 self.stage_server(&name, &material, outputs)
             }
         }
+    }
+
+    /// The passphrase of one more bundle, and what its owner has to be told.
+    fn passphrase(&self, outputs: &Outputs) -> Result<(Option<Passphrase>, Option<Passphrase>), AuthorityError> {
+        Ok(match &outputs.passphrases {
+            Passphrases::None => (None, None),
+            Passphrases::Given(given) => (Some(given.copy()), None),
+            Passphrases::Generated => {
+                let random = Zeroizing::new(self.world.random()?);
+                let made = Passphrase::from_random(&random);
+                (Some(made.copy()), Some(made))
+            }
+        })
     }
 
     /// The `ta.key` of one bundle. With `tls-crypt-v2` each client's is made here: the server opens whatever was wrapped
@@ -191,7 +166,7 @@ impl Workshop<'_> {
         let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
             let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
             let (name, encrypted_to) = (own.name.clone(), Vec::new());
-            Ok(StagedBundle { name, path, encrypted_to, content: Content::File(file) })
+            Ok(StagedBundle { name, path, encrypted_to, content: Content::File(file), new_passphrase: None })
         };
         Ok(vec![
             stage(key, own.key.here(Format::Dir)?.expose(), Visibility::Private)?,
@@ -242,11 +217,11 @@ impl Workshop<'_> {
             }
             Bundle::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
-        Ok(Some(StagedBundle { name: name.clone(), path, encrypted_to, content }))
+        Ok(Some(StagedBundle { name: name.clone(), path, encrypted_to, content, new_passphrase: None }))
     }
 
     /// Where a peer's bundle goes; none when that is no place on the disk. A path that was named stays as it was typed.
-    fn path(&self, name: &Name, role: Role, recipients: &[String], outputs: &Outputs) -> Option<PathBuf> {
+    pub fn path(&self, name: &Name, role: Role, recipients: &[String], outputs: &Outputs) -> Option<PathBuf> {
         match &outputs.destination {
             Destination::Stdout | Destination::Nowhere => None,
             Destination::Path(path) => Some(path.clone()),
@@ -292,17 +267,11 @@ impl CurrentBundles {
     }
 }
 
-/// A path as it is compared with others: without `.` and without regard to case.
-fn place(path: &Path) -> String {
-    let named = path.components().filter(|component| *component != Component::CurDir);
-    named.collect::<PathBuf>().to_string_lossy().to_ascii_lowercase()
-}
-
 fn to_stdout(made: Bundle, name: &Name) -> Result<StagedBundle, AuthorityError> {
     match made {
         Bundle::File(bytes) => {
             let (name, path, encrypted_to) = (name.clone(), PathBuf::from("-"), Vec::new());
-            Ok(StagedBundle { name, path, encrypted_to, content: Content::Stdout(bytes) })
+            Ok(StagedBundle { name, path, encrypted_to, content: Content::Stdout(bytes), new_passphrase: None })
         }
         Bundle::Parts(_) => Err(AuthorityError::Usage(
             "a directory cannot be written to standard output; use `--format zip`".to_owned(),

@@ -3,13 +3,24 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{inventory::Role, name::escape};
+use super::{BundleError, Program};
+use crate::{
+    inventory::Role,
+    name::escape,
+    pki::{KeyEncryption, Pkcs12Encryption},
+};
 
 /// What is asked of a bundle, whosever it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order {
-    /// None: the role's own, `ovpn` for clients and `dir` for servers.
+    /// None: the program's, or the role's own: `ovpn` for clients and `dir` for servers.
     pub format: Option<Format>,
+    /// The program that it is for; none: it works with all of them.
+    pub program: Option<Program>,
+    /// How a private key is encrypted where the bundle has a passphrase.
+    pub key_encryption: KeyEncryption,
+    /// How a PKCS#12 is.
+    pub pkcs12: Pkcs12Encryption,
 }
 
 /// The shape of a bundle.
@@ -21,15 +32,65 @@ pub enum Format {
     Zip,
     /// A directory of the files.
     Dir,
+    /// A package for Tunnelblick, zipped.
+    Tblk,
+    /// A keyfile for NetworkManager and what it names, zipped.
+    Nm,
+    /// A profile for `OpenWrt` and what has it started, zipped.
+    Uci,
+    /// A configuration for `ChromeOS`.
+    Onc,
+    /// The key and the certificates as PKCS#12, without a profile.
+    P12,
+    /// A zip of a profile without certificate and key, and of both as PKCS#12: `OpenVPN` Connect on iOS asks for them.
+    Ovpn12,
 }
 
 impl Order {
     /// The format of a bundle of this role.
     pub fn format(&self, role: Role) -> Format {
-        self.format.unwrap_or(match role {
-            Role::Client => Format::Ovpn,
-            Role::Server => Format::Dir,
+        self.format.unwrap_or(match (role, self.program) {
+            (Role::Client, Some(program)) => program.formats()[0],
+            (Role::Client, None) => Format::Ovpn,
+            (Role::Server, _) => Format::Dir,
         })
+    }
+
+    /// Whether a bundle of this role can be like this.
+    pub fn check(&self, role: Role) -> Result<(), BundleError> {
+        match (role, self.format(role), self.program) {
+            (Role::Server, Format::Dir | Format::Zip, _) => Ok(()),
+            (Role::Server, format, _) => Err(BundleError::NotForServers(format)),
+            (Role::Client, format, Some(program)) if !program.formats().contains(&format) => {
+                Err(BundleError::ForeignFormat { program, format })
+            }
+            (Role::Client, ..) => Ok(()),
+        }
+    }
+
+    /// What people should know of clients' bundles that have a passphrase.
+    pub fn notes_on_passphrase(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.format(Role::Client).holds_pkcs12() {
+            if self.pkcs12 == Pkcs12Encryption::Legacy {
+                notes.push(
+                    "the PKCS#12 is encrypted by 3DES and SHA-1, weaker than usual: only for importers that read nothing newer"
+                        .to_owned(),
+                );
+            }
+            return notes;
+        }
+        notes.push(
+            "OpenVPN asks for the bundle's passphrase at each start; where nobody is there to type it, `askpass FILE` in the profile reads it from a file"
+                .to_owned(),
+        );
+        if self.key_encryption == KeyEncryption::DesEde3 {
+            notes.push(
+                "the private key is encrypted by 3DES, since mbed TLS before 3.6 reads nothing better: a guess costs a sixth of what it usually does, so `--generate-passphrase` is better than one made up"
+                    .to_owned(),
+            );
+        }
+        notes
     }
 
     /// The name of a bundle whose name begins like this.
@@ -43,7 +104,8 @@ impl Order {
 
 impl Format {
     /// Every format, in the order in which they are named to people.
-    pub const ALL: [Self; 3] = [Self::Ovpn, Self::Zip, Self::Dir];
+    pub const ALL: [Self; 9] =
+        [Self::Ovpn, Self::Zip, Self::Dir, Self::P12, Self::Ovpn12, Self::Tblk, Self::Nm, Self::Uci, Self::Onc];
 
     /// As it is typed.
     pub fn word(self) -> &'static str {
@@ -51,6 +113,27 @@ impl Format {
             Self::Ovpn => "ovpn",
             Self::Zip => "zip",
             Self::Dir => "dir",
+            Self::P12 => "p12",
+            Self::Ovpn12 => "ovpn12",
+            Self::Tblk => "tblk",
+            Self::Nm => "nm",
+            Self::Uci => "uci",
+            Self::Onc => "onc",
+        }
+    }
+
+    /// What it is, for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Ovpn => "one profile with everything in it",
+            Self::Zip => "config.ovpn and the files it names, zipped",
+            Self::Dir => "the same files in a directory",
+            Self::P12 => "key and certificates alone, as PKCS#12 for a keychain",
+            Self::Ovpn12 => "a profile without key and a PKCS#12, zipped, for OpenVPN Connect on iOS",
+            Self::Tblk => "a package for Tunnelblick, zipped",
+            Self::Nm => "for NetworkManager: `unzip -d /` as root, then `nmcli connection reload`",
+            Self::Onc => "for ChromeOS: chrome://network imports it",
+            Self::Uci => "for OpenWrt: NAME.ovpn goes to /etc/openvpn, then `uci batch < openvpn.uci`",
         }
     }
 
@@ -60,7 +143,18 @@ impl Format {
             Self::Ovpn => Some("ovpn"),
             Self::Zip => Some("zip"),
             Self::Dir => None,
+            Self::Tblk => Some("tblk.zip"),
+            Self::Nm => Some("nm.zip"),
+            Self::Uci => Some("uci.zip"),
+            Self::Onc => Some("onc"),
+            Self::P12 => Some("p12"),
+            Self::Ovpn12 => Some("ovpn12.zip"),
         }
+    }
+
+    /// Whether there is a PKCS#12 in it, which is nothing without a passphrase.
+    pub fn holds_pkcs12(self) -> bool {
+        matches!(self, Self::P12 | Self::Ovpn12)
     }
 }
 

@@ -4,19 +4,32 @@
 use super::{BundleError, ClientMaterial, Key};
 use crate::{name::Name, openvpn::client::CREDENTIALS, secret::Secret, settings::ControlChannel};
 
+/// Which credentials stand in a profile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Inline {
+    /// All of them.
+    All,
+    /// The CA's certificate and the key of the control channel; certificate and private key are elsewhere.
+    Shared,
+}
+
 /// The credentials as inline blocks. `OpenVPN` Connect and Tunnelblick need each tag at the beginning of its line. A key
 /// that its owner keeps is named as a file: `OpenVPN` reads each of `cert` and `key` inline or from a file
 /// (options.c), Connect takes the file in when it lies beside the profile (profilemerge.hpp).
-pub fn inline_credentials(control: ControlChannel, client: &ClientMaterial) -> Result<Secret, BundleError> {
+pub fn inline_credentials(
+    control: ControlChannel,
+    client: &ClientMaterial,
+    inline: Inline,
+) -> Result<Secret, BundleError> {
     let tag = control.to_string();
-    let mut blocks: Vec<(&str, &[u8])> = vec![
-        ("ca", plain_pem("the CA's certificate", client.ca_pem.as_bytes())?),
-        ("cert", plain_pem("the certificate", client.certificate_pem.as_bytes())?),
-    ];
+    let mut blocks: Vec<(&str, &[u8])> = vec![("ca", plain_pem("the CA's certificate", client.ca_pem.as_bytes())?)];
     let mut elsewhere = String::new();
-    match &client.key {
-        Key::Here(key) => blocks.push(("key", plain_pem("the private key", key.expose())?)),
-        Key::WithOwner => elsewhere = format!("{}key {}.key\n", key_is_elsewhere(&client.name), client.name),
+    if inline == Inline::All {
+        blocks.push(("cert", plain_pem("the certificate", client.certificate_pem.as_bytes())?));
+        match &client.key {
+            Key::Here(key) => blocks.push(("key", plain_pem("the private key", key.expose())?)),
+            Key::WithOwner => elsewhere = format!("{}key {}.key\n", key_is_elsewhere(&client.name), client.name),
+        }
     }
     blocks.push((&tag, client.control_key.expose()));
     let room = blocks.iter().map(|(tag, body)| 2 * tag.len() + body.len() + 8).sum::<usize>() + elsewhere.len() + 32;

@@ -34,6 +34,7 @@ fn client(name: &str) -> ClientMaterial {
         certificate_pem: pem("CERTIFICATE", "Y2VydA=="),
         key: Key::Here(Secret::from(pem("PRIVATE KEY", "a2V5"))),
         control_key: StaticKey::from_random([0xab; 256]).to_pem(),
+        passphrase: None,
     }
 }
 
@@ -322,11 +323,45 @@ fn bundles_are_named_as_the_settings_say() {
 
 #[test]
 fn formats_go_both_ways() {
-    for format in [Format::Ovpn, Format::Zip, Format::Dir] {
+    for format in Format::ALL {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
-    assert!("p12".parse::<Format>().unwrap_err().contains("`ovpn`, `zip` and `dir`"));
+    assert!("p7b".parse::<Format>().unwrap_err().contains("`ovpn`, `zip`, `dir`, `p12`, `ovpn12`"));
     assert_eq!((Format::Zip.extension(), Format::Dir.extension()), (Some("zip"), None));
+    let order = Order { format: Some(Format::Ovpn12), ..Order::default() };
+    assert_eq!(order.file_name("laptop-7", Role::Client), "laptop-7.ovpn12.zip");
+}
+
+#[test]
+fn servers_get_files_only() {
+    for format in Format::ALL {
+        let order = Order { format: Some(format), ..Order::default() };
+        assert!(order.check(Role::Client).is_ok());
+        assert_eq!(order.check(Role::Server).is_ok(), matches!(format, Format::Dir | Format::Zip), "{format}");
+    }
+    assert!(Order::default().check(Role::Server).is_ok());
+}
+
+#[test]
+fn a_pkcs12_needs_a_passphrase() {
+    for format in [Format::P12, Format::Ovpn12] {
+        let order = Order { format: Some(format), ..Order::default() };
+        let refused =
+            super::client(&settings(PLAIN), &Templates::built_in(), &client("client1"), &order).err().unwrap();
+        assert_eq!(refused.to_string(), format!("the format `{format}` needs a passphrase"));
+    }
+}
+
+#[test]
+fn what_is_weaker_than_usual_is_said() {
+    let notes = |order: Order| order.notes_on_passphrase().join("; ");
+    let p12 = Some(Format::P12);
+    assert_eq!(notes(Order { format: p12, ..Order::default() }), "");
+    let legacy = Order { format: p12, pkcs12: crate::pki::Pkcs12Encryption::Legacy, ..Order::default() };
+    assert!(notes(legacy).contains("3DES and SHA-1"));
+    assert!(notes(Order::default()).contains("`askpass FILE`") && !notes(Order::default()).contains("3DES"));
+    let mbed = Order { key_encryption: crate::pki::KeyEncryption::DesEde3, ..Order::default() };
+    assert!(notes(mbed.clone()).contains("`askpass FILE`") && notes(mbed).contains("3DES"));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::{
     bundle::Format,
     cli::{
         outputs::{undelivered, write_bundles, Fill, OutputOptions},
+        passphrase::{only_passphrases, tell_passphrase},
         progress,
         report::{self, Report},
         session::Session,
@@ -66,6 +67,7 @@ impl Arguments {
             report::deliver(&bundle)?;
         }
         if to_stdout {
+            tell_passphrase(&exported.delivery);
             exported.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -96,6 +98,10 @@ impl Report for Answer {
         &self.exported.warnings
     }
 
+    fn essential(&self) -> String {
+        only_passphrases(&self.exported.delivery)
+    }
+
     fn failures(&self) -> Vec<Failure> {
         undelivered(&self.exported.delivery, "exported")
     }
@@ -120,5 +126,6 @@ Examples:
   vpnpki export client1 --format zip
   vpnpki export client1 -o - | ssh laptop-7 'cat > client1.ovpn'
   vpnpki export client1 --encrypt-to ~/.ssh/id_ed25519.pub
+  vpnpki export client1 --format p12 --key-passphrase-file client1.txt
   vpnpki export --all --force -o bundles/
   vpnpki export server --publish -o /etc/openvpn/server";

@@ -211,7 +211,12 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
-        | AuthorityError::Bundle(BundleError::NotForServers(_))
+        | AuthorityError::Bundle(
+            BundleError::NotForServers(_)
+            | BundleError::NoPassphrase(_)
+            | BundleError::ProgramOfServer(_)
+            | BundleError::ForeignFormat { .. },
+        )
         | AuthorityError::Twice(_)
         | AuthorityError::ServerRequest(_)
         | AuthorityError::ServerRecipients(_)
@@ -229,6 +234,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::Keyholder(KeyholderError::Missing(_)) => vec![
             "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
         ],
+        AuthorityError::Bundle(BundleError::NoPassphrase(_)) => vec![PASSPHRASE_HINT.to_owned()],
         AuthorityError::Suspended(name) => vec![format!("`vpnpki resume {name}` gives access back; `--force` makes a bundle that works after that")],
         AuthorityError::Vain { mend: Some(mend), .. } => vec![format!("`{mend}` gives access again")],
         AuthorityError::Held(name) => vec![format!("`vpnpki resume {name}` gives access back; `vpnpki revoke {name}` ends it")],
@@ -281,6 +287,11 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         )],
         AuthorityError::OtherControlKey(asked) => vec![other_control_key(*asked)],
         AuthorityError::Clock { .. } => vec!["set the clock, or say `--clock-is-right`".to_owned()],
+        AuthorityError::Bundle(BundleError::Unfit { refusals, .. }) => {
+            let mut ways: Vec<String> = refusals.iter().map(|refusal| refusal.way.to_owned()).collect();
+            ways.dedup();
+            ways
+        }
         AuthorityError::File(error) if error.exists() => vec!["`--force` replaces it; `-o PATH` writes elsewhere".to_owned()],
         _ => Vec::new(),
     }
@@ -299,6 +310,10 @@ fn other_control_key(asked: ControlChannel) -> String {
 fn label_typed(label: &str) -> String {
     crate::files::quoted(std::path::Path::new(label))
 }
+
+/// How a bundle gets a passphrase.
+pub(super) const PASSPHRASE_HINT: &str =
+    "`--key-passphrase-file FILE` gives one; `--generate-passphrase` makes one for each bundle";
 
 pub(super) const RED: &str = "\x1b[1;31m";
 pub(super) const GREEN: &str = "\x1b[32m";

@@ -15,7 +15,8 @@ use crate::{
     bundle::Format,
     cli::{
         csr, encryption,
-        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions, NO_EXPORT},
+        passphrase::{only_passphrases, tell_passphrase},
         report::Report,
         session::Session,
         Exit, Failure,
@@ -61,7 +62,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force", "encrypt_to", "encrypt_passphrase_file", "clear"])]
+    #[arg(long, conflicts_with_all = NO_EXPORT)]
     no_export: bool,
     /// Leave whoever has access already as they are
     #[arg(long)]
@@ -97,6 +98,7 @@ impl Arguments {
         deliver_one(issued.delivery.stdout.take(), issued.issued.first().map(|one| &one.name), "issued")?;
         let report = Answer { issued, dry_run: self.dry_run };
         if to_stdout {
+            tell_passphrase(&report.issued.delivery);
             report.issued.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -154,6 +156,10 @@ impl Report for Answer {
         &self.issued.warnings
     }
 
+    fn essential(&self) -> String {
+        only_passphrases(&self.issued.delivery)
+    }
+
     fn failures(&self) -> Vec<Failure> {
         undelivered(&self.issued.delivery, "issued")
     }
@@ -182,5 +188,6 @@ Examples:
   vpnpki issue anna ben --days 90 -o bundles/
   vpnpki issue laptop-7 --recipient ~/.ssh/id_ed25519.pub
   vpnpki issue laptop-7 --csr laptop-7.csr
+  vpnpki issue phone-3 --format ovpn12 --generate-passphrase
   vpnpki issue ci-runner --if-missing --batch --json
   vpnpki issue server-west --role server --san west.example.com";

@@ -3,13 +3,17 @@
 
 use std::{fmt, path::PathBuf};
 
-use clap::Args;
+use clap::{
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    Args,
+};
 
 use crate::{
     authority::deliver::{Delivery, Destination, Outputs},
-    bundle::{Format, Order},
+    bundle::{Format, Order, Program},
     cli::{
         encryption::{label, EncryptionOptions},
+        passphrase::{write_passphrases, PassphraseOptions},
         report,
         session::Session,
         Exit, Failure,
@@ -22,9 +26,12 @@ use crate::{
 /// Options of every command that writes bundles.
 #[derive(Args)]
 pub struct OutputOptions {
-    /// The bundle's form: one .ovpn file, a zip or a directory [default: ovpn; for servers dir]
-    #[arg(long, value_name = "ovpn|zip|dir")]
+    /// The bundle's form [default: ovpn, or the program's; for servers dir]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
     format: Option<Format>,
+    /// The program that a client's bundle is for: picks the form, and refuses what that program is known to fail with
+    #[arg(long = "for", value_name = "PROGRAM", value_parser = programs())]
+    program: Option<Program>,
     /// Write to PATH, into it when it is a directory, or to standard output (-) [default: here, under its own name]
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
@@ -33,7 +40,23 @@ pub struct OutputOptions {
     force: bool,
     #[command(flatten)]
     encryption: EncryptionOptions,
+    #[command(flatten)]
+    passphrase: PassphraseOptions,
 }
+
+/// The options that say something of a bundle: none of them goes with `--no-export`.
+pub const NO_EXPORT: [&str; 10] = [
+    "out",
+    "format",
+    "program",
+    "force",
+    "encrypt_to",
+    "encrypt_passphrase_file",
+    "clear",
+    "key_passphrase_file",
+    "generate_passphrase",
+    "p12_legacy",
+];
 
 /// How the role's own directory is meant by `-o`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,14 +80,34 @@ impl OutputOptions {
             Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
+        let format = self.format.or(self.program.map(|program| program.formats()[0]));
+        let order = Order {
+            format: self.format,
+            program: self.program,
+            key_encryption: self.program.map(Program::key_encryption).unwrap_or_default(),
+            pkcs12: self.passphrase.pkcs12(format)?,
+        };
+        let passphrases = self.passphrase.resolve(session, format)?;
         let (sealing, form) = (self.encryption.sealing(session)?, self.encryption.form(&destination));
-        Ok(Outputs { order: Order { format: self.format }, destination, overwrite, sealing, form })
+        Ok(Outputs { order, destination, overwrite, sealing, form, passphrases })
     }
 
     /// The format as typed.
     pub fn format(&self) -> Option<Format> {
         self.format
     }
+}
+
+/// The formats, each with its title.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let values = Format::ALL.map(|format| PossibleValue::new(format.word()).help(format.title()));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<Format>())
+}
+
+/// The programs, each with its title.
+fn programs() -> impl TypedValueParser<Value = Program> {
+    let values = Program::ALL.map(|program| PossibleValue::new(program.word()).help(program.title()));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<Program>())
 }
 
 fn is_directory(path: &std::path::Path) -> Result<bool, Failure> {
@@ -80,7 +123,7 @@ pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> R
     })
 }
 
-/// Lines about bundles that are in place.
+/// Lines about bundles that are in place, and about passphrases that were made for them.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
     delivery.bundles.iter().try_for_each(|bundle| {
         write!(f, "  {:<24} {}", bundle.name, files::shown(&bundle.path))?;
@@ -89,7 +132,8 @@ pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Re
             write!(f, " (encrypted to {})", readers.join(", "))?;
         }
         writeln!(f)
-    })
+    })?;
+    write_passphrases(f, delivery)
 }
 
 /// Failures for bundles that are not.

@@ -14,7 +14,8 @@ use crate::{
     bundle::Format,
     cli::{
         csr,
-        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions},
+        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions, NO_EXPORT},
+        passphrase::{only_passphrases, tell_passphrase},
         report::Report,
         revoke::{unpublished, write_published},
         session::Session,
@@ -58,7 +59,7 @@ pub struct Arguments {
     #[command(flatten)]
     outputs: OutputOptions,
     /// Write no bundle
-    #[arg(long, conflicts_with_all = ["out", "format", "force", "encrypt_to", "encrypt_passphrase_file", "clear"])]
+    #[arg(long, conflicts_with_all = NO_EXPORT)]
     no_export: bool,
     #[command(flatten)]
     restraint: Restraint,
@@ -102,6 +103,7 @@ impl Arguments {
         deliver_one(renewed.delivery.stdout.take(), name, "renewed")?;
         let answer = Answer { renewed, overlap: self.overlap, dry_run: self.restraint.dry_run };
         if to_stdout && answer.failures().is_empty() {
+            tell_passphrase(&answer.renewed.delivery);
             answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));
             return Ok(Exit::Done);
         }
@@ -131,6 +133,10 @@ impl Report for Answer {
 
     fn warnings(&self) -> &[String] {
         &self.renewed.warnings
+    }
+
+    fn essential(&self) -> String {
+        only_passphrases(&self.renewed.delivery)
     }
 
     fn failures(&self) -> Vec<Failure> {

@@ -24,6 +24,11 @@ pub trait Report: Display + Serialize {
         &[]
     }
 
+    /// What was asked for, which `--quiet` does not keep back.
+    fn essential(&self) -> String {
+        String::new()
+    }
+
     /// What did not come true although the act stands; the first decides the exit code.
     fn failures(&self) -> Vec<Failure> {
         Vec::new()
@@ -44,7 +49,7 @@ impl Session {
         let text = if self.json() {
             format!("{}\n", object(R::COMMAND, report))
         } else if self.quiet() {
-            String::new()
+            report.essential()
         } else {
             report.to_string()
         };

@@ -152,6 +152,11 @@ impl Session {
         }
     }
 
+    /// The file that the vault's passphrase is in.
+    pub fn vault_passphrase_file(&self) -> Option<&PathBuf> {
+        self.global.passphrase_file.as_ref().or(self.environment.passphrase_file.as_ref())
+    }
+
     /// The passphrase in a file.
     pub fn read_passphrase(&self, path: &Path) -> Result<Secret, KeyholderError> {
         self.warn_of_readers(path)?;

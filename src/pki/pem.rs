@@ -94,6 +94,7 @@ fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) const CRL: &str = "X509 CRL";
 pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(super) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 pub(super) const REQUEST: &str = "CERTIFICATE REQUEST";
 /// As RFC 2986's first implementations wrote it (RFC 7468, 7).
 pub(super) const NEW_REQUEST: &str = "NEW CERTIFICATE REQUEST";

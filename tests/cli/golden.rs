@@ -19,6 +19,7 @@ macro_rules! transcripts {
 transcripts! {
     crl
     doctor
+    encrypted
     encryption
     enroll
     export
@@ -32,6 +33,7 @@ transcripts! {
     log
     names
     ownership
+    programs
     publish
     recipients
     remotes

@@ -113,6 +113,25 @@ fn a_new_passphrase_is_asked_for_twice_and_later_once() {
 }
 
 #[test]
+fn the_passphrase_of_a_bundle_is_asked_for_as_its_owners() {
+    let site = Site::new();
+    for (again, code) in [("correct house", 2), ("correct horse", 0)] {
+        let before = site.state();
+        let mut person = Person::runs(&site, "export client1 --format p12");
+        person.sees("New passphrase for whoever gets the bundle: ");
+        person.types("correct horse");
+        person.sees("The same again: ");
+        person.types(again);
+        let (seen, status) = person.ends();
+        assert_eq!(status.code(), Some(code), "{seen}");
+        assert!(!seen.contains("horse") && !seen.contains("house"), "it was shown: {seen}");
+        assert_eq!(site.state() == before, code != 0);
+    }
+    let passphrase = vpnpki::secret::Secret::from("correct horse".to_owned());
+    assert!(vpnpki::pki::read_pkcs12(&site.read("client1.p12"), &passphrase).is_ok());
+}
+
+#[test]
 fn two_that_differ_make_nothing() {
     let site = Site::empty();
     let mut person = Person::runs(&site, INIT);

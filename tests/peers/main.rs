@@ -14,6 +14,7 @@ mod crash;
 mod disk;
 mod doctor;
 mod durable;
+mod formats;
 mod kills;
 mod life;
 mod lints;

@@ -1,0 +1,141 @@
+//! Whether bundles can be made as they are asked for: found before a vault is opened, a key made or anything signed.
+//! Knows no program; what each is known to fail with is the bundle's.
+
+use std::{
+    collections::HashMap,
+    path::{Component, Path, PathBuf},
+};
+
+use crate::{
+    authority::{
+        deliver::{Destination, Outputs, Passphrases},
+        workshop::Workshop,
+        AuthorityError, Keyholder,
+    },
+    bundle::{
+        self,
+        program::{Holder, KeyKind},
+        Format,
+    },
+    files::{self, FileError, Overwrite},
+    inventory::{Peer, Role},
+    name::Name,
+    pki::IssuerCertificate,
+    store::View,
+    time::Time,
+};
+
+/// Whose bundle is asked for, and what is known of it beforehand.
+pub(super) struct Addressee<'a> {
+    pub name: &'a Name,
+    pub role: Role,
+    /// The kind of key, as the inventory names it.
+    pub algorithm: String,
+    /// To whom it is encrypted, as it is on record.
+    pub recipients: &'a [String],
+}
+
+impl<'a> Addressee<'a> {
+    /// A peer that is there; `algorithm` is of the key that it has, or will have.
+    pub fn of(peer: &'a Peer, algorithm: String) -> Self {
+        Self { name: &peer.name, role: peer.role, algorithm, recipients: &peer.recipients }
+    }
+}
+
+impl Workshop<'_> {
+    /// Refuses what cannot be made, what its program is known to fail with, and what lies there already; finds the plugins
+    /// that recipients need.
+    pub fn admit(
+        &mut self,
+        addressees: &[Addressee],
+        outputs: &Outputs,
+        view: &dyn View,
+        now: Time,
+        keyholder: &dyn Keyholder,
+    ) -> Result<(), AuthorityError> {
+        if outputs.destination == Destination::Nowhere {
+            return Ok(());
+        }
+        let keys = if outputs.order.program.is_some() { keys_of_authority(view, now)? } else { Vec::new() };
+        for addressee in addressees {
+            self.admit_one(addressee, outputs, &keys)?;
+        }
+        self.refuse_collisions(addressees.iter().map(|addressee| (addressee, outputs)))?;
+        self.plugins = outputs.sealing.prepare(outputs, addressees, keyholder)?;
+        Ok(())
+    }
+
+    fn admit_one(
+        &self,
+        addressee: &Addressee,
+        outputs: &Outputs,
+        keys: &[(Holder, KeyKind)],
+    ) -> Result<(), AuthorityError> {
+        let Addressee { name, role, algorithm, .. } = addressee;
+        outputs.order.check(*role)?;
+        match role {
+            Role::Client => {
+                let own = (Holder::Client, KeyKind::of(algorithm));
+                let keys = [keys, &[own]].concat();
+                bundle::check_fit(&self.settings, &self.templates, name, &outputs.order, &keys)?;
+            }
+            Role::Server if matches!(outputs.passphrases, Passphrases::None) => {}
+            Role::Server => {
+                return Err(AuthorityError::Usage(format!(
+                    "`{name}` is a server, and nobody is there to type a passphrase when it starts; its bundle has none"
+                )))
+            }
+        }
+        Ok(self.refuse_existing(addressee, outputs)?)
+    }
+
+    /// A directory that exists is filled: its files are looked at one by one when they are staged.
+    fn refuse_existing(&self, addressee: &Addressee, outputs: &Outputs) -> Result<(), FileError> {
+        let filled = outputs.order.format(addressee.role) == Format::Dir;
+        match self.path(addressee.name, addressee.role, addressee.recipients, outputs) {
+            Some(path) if !filled && outputs.overwrite == Overwrite::Refuse && files::exists(&path)? => {
+                Err(FileError::Exists { path })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether two bundles would have one name, also where names that differ in case only are one: `client.file-name` may
+    /// make of a client's name what a server is called.
+    pub fn refuse_collisions<'p>(
+        &self,
+        bundles: impl IntoIterator<Item = (&'p Addressee<'p>, &'p Outputs)>,
+    ) -> Result<(), AuthorityError> {
+        let mut places: HashMap<String, &Name> = HashMap::new();
+        for (Addressee { name, role, recipients, .. }, outputs) in bundles {
+            let Some(path) = self.path(name, *role, recipients, outputs) else { continue };
+            match places.insert(place(&path), name) {
+                None => {}
+                Some(other) if other == *name => return Err(AuthorityError::Twice(other.clone())),
+                Some(other) => {
+                    let (one, other) = (other.clone(), (*name).clone());
+                    return Err(AuthorityError::Collision { one, other, path });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The CA's key and those of the servers, which a program has to get on with.
+fn keys_of_authority(view: &dyn View, now: Time) -> Result<Vec<(Holder, KeyKind)>, AuthorityError> {
+    let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
+    let mut keys = vec![(Holder::Ca, KeyKind::of(&issuer.algorithm().to_string()))];
+    for (_, certificate) in view.servers()? {
+        if let (Some(holder), true) = (&certificate.holder, certificate.is_accepted(now)) {
+            keys.push((Holder::Server, KeyKind::of(&holder.algorithm)));
+        }
+    }
+    Ok(keys)
+}
+
+/// A path as it is compared with others: without `.` and without regard to case.
+fn place(path: &Path) -> String {
+    let named = path.components().filter(|component| *component != Component::CurDir);
+    named.collect::<PathBuf>().to_string_lossy().to_ascii_lowercase()
+}
