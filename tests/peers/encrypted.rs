@@ -195,9 +195,15 @@ fn what_others_write_is_read() {
     site.tool(&format!("{export} triple.p12 {triple}")).succeeds();
     site.tool(&format!("{export} sha512.p12 -macalg sha512")).succeeds();
     site.tool(&gnutls).succeeds();
+    fs::create_dir(site.path("nss")).expect("a directory");
+    site.tool("certutil -N -d sql:nss --empty-password").succeeds();
+    site.run("export client1 --format p12 --key-passphrase-file word").succeeds();
+    site.tool("pk12util -i client1.p12 -d sql:nss -w word").succeeds();
+    // NSS writes BER
+    site.tool("pk12util -o nss.p12 -n client1 -d sql:nss -w word").succeeds();
     let public = public_key(&site);
     let public = pem::parse(&public).expect("PEM");
-    for file in ["modern.p12", "triple.p12", "sha512.p12", "gnutls.p12"] {
+    for file in ["modern.p12", "triple.p12", "sha512.p12", "gnutls.p12", "nss.p12"] {
         let bytes = fs::read(site.path(file)).expect("a file");
         let read = read_pkcs12(&bytes, &secret()).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!((read.key.spki(), read.certificates.len()), (public.contents(), 2), "{file}");
@@ -281,8 +287,14 @@ fn openvpn_with_mbed_tls_connects_with_the_key_that_is_made_for_it_only() {
         assert!(!refused.is_up() && !network.clients[0].pings(INSIDE), "{}", refused.log());
         drop(refused);
         write(KeyEncryption::DesEde3);
-        let mut client = OpenVpn::start_with_mbed_tls(&network.clients[0], &profile);
-        client.wait_for("Initialization Sequence Completed", 0);
-        assert!(client.log().contains("mbed TLS") && network.clients[0].pings(INSIDE), "{}", client.log());
+        let (clear, locked) = (key.to_pem(), fs::read_to_string(&file).expect("a key"));
+        let inline = fs::read_to_string(site.path("client1.ovpn")).expect("a profile");
+        let inline = inline.replace(clear.expose_text().expect("PEM"), &locked);
+        fs::write(site.path("client1.ovpn"), format!("{inline}\naskpass word\n")).expect("a profile");
+        for profile in [profile, site.path("client1.ovpn")] {
+            let mut client = OpenVpn::start_with_mbed_tls(&network.clients[0], &profile);
+            client.wait_for("Initialization Sequence Completed", 0);
+            assert!(client.log().contains("mbed TLS") && network.clients[0].pings(INSIDE), "{}", client.log());
+        }
     }
 }
