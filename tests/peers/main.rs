@@ -15,6 +15,7 @@ mod disk;
 mod doctor;
 mod durable;
 mod formats;
+mod encrypted;
 mod kills;
 mod life;
 mod lints;

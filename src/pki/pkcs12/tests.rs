@@ -36,7 +36,7 @@ fn read(bytes: &[u8], passphrase: &str) -> Result<Pkcs12, Pkcs12Error> {
 
 #[test]
 fn every_key_comes_back_with_its_certificate_and_the_ca() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in [Algorithm::P256, Algorithm::Rsa2048, Algorithm::Ed25519] {
         let made = made(algorithm);
         for encryption in [Pkcs12Encryption::Modern, Pkcs12Encryption::Legacy] {
             let file = made.file("correct horse", encryption);
