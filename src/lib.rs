@@ -18,6 +18,7 @@
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
+//! - [`import`]: profiles, archives and keys of other programs, read.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:
@@ -65,6 +66,7 @@ pub mod bundle;
 pub mod cli;
 pub mod files;
 pub mod findings;
+pub mod import;
 pub mod install;
 pub mod inventory;
 pub mod name;

@@ -9,14 +9,15 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
     ("settings", &["inventory", "openvpn", "pki", "template"]),
     ("template", &["openvpn", "settings"]),
     ("bundle", &["inventory", "openvpn", "settings", "template"]),
-    ("findings", &["inventory"]),
+    ("import", &["openvpn", "pki"]),
+    ("findings", &["bundle", "import", "inventory", "openvpn", "pki"]),
     ("vault", &[]),
     ("world", &[]),
     ("files", &[]),

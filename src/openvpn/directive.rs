@@ -9,6 +9,8 @@ pub struct Line {
     /// Whether a `#` or `;` stands outside quotes. `OpenVPN` begins a comment there only where a word could begin,
     /// `OpenVPN` Connect and Tunnelblick anywhere.
     pub comment: bool,
+    /// Whether such a comment begins within a word, so that what the directive says depends on who reads it.
+    pub cut: bool,
 }
 
 /// Why a line or a value cannot stand in a configuration.
@@ -70,6 +72,7 @@ struct Reader {
     word: String,
     words: Vec<String>,
     comment: bool,
+    cut: bool,
 }
 
 #[derive(Default, PartialEq, Clone, Copy)]
@@ -116,7 +119,8 @@ impl Reader {
             (Within::Space, '\'') => self.within = Within::Single,
             (Within::Bare, ' ' | '\t') | (Within::Double, '"') | (Within::Single, '\'') => self.end_word(),
             (within, _) => {
-                self.comment |= within == Within::Bare && matches!(character, '#' | ';');
+                self.cut |= within == Within::Bare && matches!(character, '#' | ';');
+                self.comment |= self.cut;
                 self.keep(character);
             }
         }
@@ -144,7 +148,7 @@ impl Reader {
         if self.words.len() > MOST_WORDS {
             return Err(LineError::TooManyWords);
         }
-        Ok(Line { words: self.words, comment: self.comment })
+        Ok(Line { words: self.words, comment: self.comment, cut: self.cut })
     }
 }
 
@@ -189,6 +193,7 @@ mod tests {
     fn says_where_others_see_a_comment() {
         assert!(read("a b#c").unwrap().comment);
         assert!(read("a #c").unwrap().comment);
+        assert!(read("a b#c").unwrap().cut && !read("a #c").unwrap().cut);
         assert!(!read("a \"b#c;\" ';'").unwrap().comment);
     }
 
@@ -209,7 +214,7 @@ mod tests {
         #[test]
         fn what_is_quoted_is_read_back(value in "\\PC{0,60}") {
             let line = read(&format!("x {}", quote(&value).unwrap())).unwrap();
-            prop_assert_eq!(line, Line { words: vec!["x".to_owned(), value], comment: false });
+            prop_assert_eq!(line, Line { words: vec!["x".to_owned(), value], comment: false, cut: false });
         }
 
         #[test]
