@@ -132,6 +132,11 @@ pub fn inspect(der: &[u8]) -> Result<Inspected, CertificateError> {
     Ok(inspected)
 }
 
+/// A name in DER as `OpenVPN` writes it; empty when it cannot be read.
+pub fn name_text(der: &[u8]) -> String {
+    X509Name::from_der(der).map_or_else(|_| String::new(), |(_, name)| one_line(&name))
+}
+
 impl Inspected {
     /// Whether `issuer` signed it: by names and key identifiers as OpenSSL looks for an issuer (`X509_check_issued`), then
     /// by its signature.
