@@ -1,16 +1,20 @@
 //! Keys, certificates and revocation lists: profiles, one encoder, and the check that reads back what was signed.
-//! Knows no clock, file or setting; only key generation and signing draw randomness.
+//! Knows no clock, file or setting; only keys, signatures, and the salts of what a passphrase
+//! locks draw randomness.
 
 mod address;
 mod algorithm;
 mod certificate;
 pub mod check;
 mod crl;
+mod encrypted;
 pub mod inspect;
 mod issuer;
 mod key;
 mod leaf;
+mod pbe;
 mod pem;
+mod pkcs12;
 mod profile;
 mod read;
 #[cfg(test)]
@@ -21,11 +25,14 @@ pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError};
 pub use check::Violation;
 pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
+pub use encrypted::KeyEncryption;
 pub use inspect::{inspect, Inspected};
 pub use issuer::IssuerCertificate;
 pub use key::{KeyError, PrivateKey};
 pub use leaf::{read_leaf, LeafFacts};
+pub use pbe::LockError;
 pub use pem::PemError;
+pub use pkcs12::{read_pkcs12, write_pkcs12, Pkcs12, Pkcs12Contents, Pkcs12Encryption, Pkcs12Error};
 pub use profile::{CaProfile, LeafProfile};
 pub use read::CertificateError;
 

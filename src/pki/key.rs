@@ -16,7 +16,7 @@ use spki::SubjectPublicKeyInfo;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    pki::{algorithm::Algorithm, pem, PemError, PublicKeyError},
+    pki::{algorithm::Algorithm, pem, LockError, PemError, PublicKeyError},
     secret::Secret,
 };
 
@@ -40,6 +40,9 @@ pub enum KeyError {
     /// A key that needs a passphrase.
     #[error("the private key is encrypted; `openssl pkcs8 -in FILE -out CLEAR` decrypts it")]
     Encrypted,
+    /// A passphrase that opened or locked nothing.
+    #[error("the private key is encrypted, and was not decrypted: {0}")]
+    Locked(LockError),
     /// A key in a form from before PKCS#8.
     #[error("the private key is not in PKCS#8; `openssl pkcs8 -topk8 -nocrypt -in FILE -out PKCS8` converts it")]
     Traditional,
@@ -76,7 +79,7 @@ impl PrivateKey {
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         match pem::decode(pem::PRIVATE_KEY, text) {
             Ok(pkcs8) => Self::from_pkcs8(&pkcs8),
-            Err(_) if pem::mentions("ENCRYPTED PRIVATE KEY", text) => Err(KeyError::Encrypted),
+            Err(_) if pem::mentions(pem::ENCRYPTED_PRIVATE_KEY, text) => Err(KeyError::Encrypted),
             Err(_) if ["RSA PRIVATE KEY", "EC PRIVATE KEY"].iter().any(|label| pem::mentions(label, text)) => {
                 Err(KeyError::Traditional)
             }
@@ -87,6 +90,11 @@ impl PrivateKey {
     /// PKCS#8 version 1 as PEM, 64 columns, LF. Version 2 is refused by OpenSSL 3.0 and `GnuTLS`.
     pub fn to_pem(&self) -> Secret {
         Secret::from(pem::encode(pem::PRIVATE_KEY, &self.pkcs8))
+    }
+
+    /// PKCS#8 version 1 in DER.
+    pub(super) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
     }
 
     /// The kind of key.
@@ -104,7 +112,7 @@ impl PrivateKey {
         self.pair.sign(message).map_err(|_| KeyError::Library("used to sign"))
     }
 
-    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+    pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         let pair = Pair::read(der).ok_or(KeyError::Unsupported)?;
         let spki = pair.spki().map_err(|_| KeyError::Library("reduced to its public part"))?;
         let algorithm = Algorithm::of(&spki).map_err(KeyError::Public)?;

@@ -94,6 +94,7 @@ fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) const CRL: &str = "X509 CRL";
 pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(super) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 
 #[cfg(test)]
 mod tests {
