@@ -4,6 +4,7 @@
 mod archive;
 mod order;
 mod profile;
+pub mod program;
 
 use crate::{
     inventory::Role,
@@ -16,6 +17,7 @@ use crate::{
 
 pub use archive::zip;
 pub use order::{Format, Order};
+pub use program::Program;
 
 /// A bundle that was made.
 pub enum Bundle {
