@@ -28,6 +28,7 @@ pub mod init;
 pub mod issue;
 pub mod ladder;
 pub mod live;
+pub mod other_side;
 pub mod proof;
 pub mod publishing;
 pub mod renew;

@@ -16,6 +16,7 @@ mod pbe;
 mod pem;
 mod pkcs12;
 mod profile;
+mod proof;
 mod read;
 #[cfg(test)]
 mod sample;
@@ -34,7 +35,10 @@ pub use pbe::LockError;
 pub use pem::PemError;
 pub use pkcs12::{read_pkcs12, write_pkcs12, Pkcs12, Pkcs12Contents, Pkcs12Encryption, Pkcs12Error};
 pub use profile::{CaProfile, LeafProfile};
+pub use proof::proves;
 pub use read::CertificateError;
+
+use crate::secret::Secret;
 
 /// A certificate as PEM: `CERTIFICATE`, 64 columns, LF.
 pub fn certificate_pem(der: &[u8]) -> String {
@@ -54,6 +58,11 @@ pub fn crl_pem(der: &[u8]) -> String {
 /// How many revocation lists begin in a text, readable or not.
 pub fn count_crls(text: &[u8]) -> usize {
     pem::count(pem::CRL, text)
+}
+
+/// What base64 in lines of any width says, as it stands in a profile's `<pkcs12>`.
+pub fn from_base64(text: &[u8]) -> Option<Secret> {
+    pem::unarmoured(text).map(Secret::new)
 }
 
 /// The SHA-256 digest that fingerprints a certificate.

@@ -29,6 +29,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         &[
             "bundle",
             "files",
+            "findings",
+            "import",
             "inventory",
             "openvpn",
             "pki",
@@ -50,6 +52,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "bundle",
             "files",
             "findings",
+            "import",
             "install",
             "inventory",
             "openvpn",

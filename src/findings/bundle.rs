@@ -6,7 +6,7 @@ mod directives;
 mod identity;
 mod key;
 mod other;
-pub mod proof;
+mod programs;
 mod revocation;
 mod server;
 
@@ -15,6 +15,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
+    bundle::Program,
     import::{Credentials, Package, Piece, Profile, Reader},
     inventory::Certificate,
     name::escape,
@@ -56,6 +57,13 @@ pub enum Severity {
     Note,
 }
 
+impl Fault {
+    /// What keeps all of a bundle from being read.
+    pub fn of_all(why: String) -> Self {
+        Self { severity: Severity::Fails, part: None, line: None, programs: Vec::new(), why }
+    }
+}
+
 /// What a bundle is held against.
 #[derive(Clone, Copy)]
 pub struct Against<'a> {
@@ -65,6 +73,8 @@ pub struct Against<'a> {
     pub passphrase: Option<&'a Secret>,
     /// The server that answers.
     pub other: Option<&'a OtherSide>,
+    /// The programs that it is for; none for every one that the default profile is promised to work with.
+    pub programs: &'a [Program],
     /// What the authority knows of a serial of its own CA.
     pub inventory: Option<&'a dyn Fn(&Serial) -> Option<Certificate>>,
 }
@@ -86,9 +96,22 @@ pub fn check(package: &Package, against: &Against) -> Vec<Fault> {
     directives::check(&profile, against.other, &mut faults);
     control::check(&profile, &credentials, against.other, &mut faults);
     let subjects = identity::check(&profile, &credentials, against, &mut faults);
-    revocation::check(&credentials, &subjects, against, &mut faults);
+    let length = package.profile.bytes.expose().len();
+    programs::check(&profile, length, &subjects, against.other, against.programs, &mut faults);
+    revocation::check(Some(&credentials), &subjects, against, &mut faults);
     if let Some(other) = against.other {
         server::check(&profile, &subjects, other, against.now, &mut faults);
+    }
+    faults.sorted()
+}
+
+/// The same for a PKCS#12 file without a profile.
+pub fn check_pkcs12(bytes: &[u8], against: &Against) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    let subjects = identity::check_pkcs12(bytes, against, &mut faults);
+    revocation::check(None, &subjects, against, &mut faults);
+    if let Some(other) = against.other {
+        server::check_client(&subjects, other, against.now, &mut faults);
     }
     faults.sorted()
 }
@@ -131,9 +154,8 @@ impl Faults {
     }
 
     /// Fails with these programs, and with no other.
-    fn only_on(&mut self, programs: &[&'static str], place: Place<'_>, why: String) {
-        let (severity, part) = (Severity::Warning, place.part.map(escape));
-        self.0.push(Fault { severity, part, line: place.line, programs: programs.to_vec(), why });
+    fn on(&mut self, severity: Severity, programs: Vec<&'static str>, place: Place<'_>, why: String) {
+        self.0.push(Fault { severity, part: place.part.map(escape), line: place.line, programs, why });
     }
 
     fn push(&mut self, severity: Severity, place: Place<'_>, why: String) {
@@ -171,11 +193,11 @@ impl fmt::Display for Fault {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {}", self.severity)?;
-        if !self.programs.is_empty() {
-            write!(f, ": fails on {}", self.programs.join(", "))?;
+        match (self.severity, self.programs.as_slice()) {
+            (severity, []) => write!(f, ": {severity}: {}", self.why),
+            (Severity::Fails, programs) => write!(f, ": fails on {}: {}", programs.join(", "), self.why),
+            (severity, programs) => write!(f, ": {severity}: fails on {}: {}", programs.join(", "), self.why),
         }
-        write!(f, ": {}", self.why)
     }
 }
 
@@ -189,5 +211,3 @@ impl fmt::Display for Severity {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -43,12 +43,22 @@ impl<'a> Credentials<'a> {
                 _ => found.missing.push((line, name.to_owned(), path.to_owned())),
             }
         }
+        found.take_pkcs12(package);
         for directive in profile.directives.iter().filter(|directive| directive.parameter(1) == Some(INLINE)) {
             if FILES.contains(&directive.name()) && found.piece(directive.name()).is_none() {
                 found.missing.push((directive.line, directive.name().to_owned(), INLINE.to_owned()));
             }
         }
         found
+    }
+
+    /// A profile without certificate whose PKCS#12 lies beside it, as Connect on iOS wants it: imported apart.
+    fn take_pkcs12(&mut self, package: &'a Package) {
+        let has = |name: &str| self.piece(name).is_some() || self.lacks(name);
+        let mut beside = package.parts.iter().filter(|part| package::is_pkcs12(&part.name));
+        if let (false, Some(part), None) = (has("cert") || has("pkcs12"), beside.next(), beside.next()) {
+            self.pieces.push(("pkcs12", Piece { part: Some(&part.name), line: 1, bytes: part.bytes.expose() }));
+        }
     }
 
     /// The piece of this directive that counts: the last in the profile.

@@ -56,6 +56,11 @@ pub fn is_profile(name: &str) -> bool {
     PROFILES.iter().any(|extension| ends_in(name, extension))
 }
 
+/// Whether a name is that of a PKCS#12 file.
+pub fn is_pkcs12(name: &str) -> bool {
+    [".p12", ".pfx", ".ovpn12"].iter().any(|extension| ends_in(name, extension))
+}
+
 /// Where a directive of the configuration `profile` points: relative to its directory, as Connect, Tunnelblick,
 /// `OpenVPN` GUI and `systemd`'s units have it.
 pub fn joined(profile: &str, reference: &str) -> String {

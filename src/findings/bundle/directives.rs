@@ -72,9 +72,8 @@ fn proto_of<'p>(profile: &'p Profile<'_>, remote: &Directive<'_>) -> Option<&'p 
 
 /// A packet with compression's framing is noise to a side without (comp.c); `stub` and `no` frame too.
 fn compression(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
-    let framed = |name: &&str| profile.last(name).is_some();
     let theirs = COMPRESSION.iter().any(|name| other.says(name));
-    match (COMPRESSION.iter().find(framed), theirs) {
+    match (COMPRESSION.iter().find(|name| profile.last(name).is_some()), theirs) {
         (Some(name), false) => {
             let line = profile.last(name).map_or(1, |directive| directive.line);
             faults.fails(Place::line(line), format!("`{name}`, and {} has no compression: the tunnel carries nothing", other.whose));

@@ -10,9 +10,11 @@ use crate::{
     import::{Credentials, Piece, Profile},
     name::escape,
     pki::{
+        self,
         inspect::{KeyKind, SignatureKind, Signed, DIGITAL_SIGNATURE, KEY_AGREEMENT},
-        Inspected,
+        Inspected, Pkcs12Error,
     },
+    secret::Secret,
     time::Time,
 };
 
@@ -48,16 +50,70 @@ pub(super) fn check<'a>(
         }
         (None, Some(key)) if !lacks => faults.fails(Place::of(key), "there is a private key and no certificate"),
         (None, _) if lacks => {}
-        (None, _) if credentials.piece("pkcs12").is_some() => {
-            faults.notes(Place::WHOLE, "the `pkcs12` in it was not opened: neither key nor certificate were checked");
-        }
-        (None, _) => faults.notes(Place::WHOLE, NO_CERTIFICATE),
+        (None, _) => match credentials.piece("pkcs12") {
+            Some(piece) => pkcs12(piece, against, &mut subjects, faults),
+            None if profile.last("cryptoapicert").or(profile.last("pkcs11-id")).is_some() => {
+                faults.notes(Place::WHOLE, "the certificate is in a store of the client's, and was not checked");
+            }
+            None => faults.notes(Place::WHOLE, NO_CERTIFICATE),
+        },
     }
+    judge_own(&subjects, against, faults);
+    subjects
+}
+
+/// A PKCS#12 file that stands for itself.
+pub(super) fn check_pkcs12<'a>(bytes: &'a [u8], against: &Against, faults: &mut Faults) -> Subjects<'a> {
+    let mut subjects = Subjects::default();
+    open_pkcs12(bytes, Place::WHOLE, against, &mut subjects, faults);
+    judge_own(&subjects, against, faults);
+    subjects
+}
+
+fn judge_own(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
     if let Some((certificate, place)) = &subjects.own {
         judge(certificate, *place, against.now, faults);
-        chain(certificate, *place, &subjects, against, faults);
+        chain(certificate, *place, subjects, against, faults);
     }
-    subjects
+}
+
+/// In a block it is base64, in a file DER (`tls_ctx_load_pkcs12`, ssl_openssl.c).
+fn pkcs12<'a>(piece: &Piece<'a>, against: &Against, subjects: &mut Subjects<'a>, faults: &mut Faults) {
+    let place = Place::of(piece);
+    if piece.part.is_some() {
+        return open_pkcs12(piece.bytes, place, against, subjects, faults);
+    }
+    match pki::from_base64(piece.bytes) {
+        Some(der) => open_pkcs12(der.expose(), place, against, subjects, faults),
+        None => faults.fails(place, "`pkcs12` is no base64"),
+    }
+}
+
+fn open_pkcs12<'a>(der: &[u8], place: Place<'a>, against: &Against, subjects: &mut Subjects<'a>, faults: &mut Faults) {
+    let nothing = Secret::new(Vec::new());
+    let opened = match pki::read_pkcs12(der, against.passphrase.unwrap_or(&nothing)) {
+        Ok(opened) => opened,
+        Err(Pkcs12Error::Locked(_)) if against.passphrase.is_none() => {
+            return faults.notes(place, "the PKCS#12 was not opened; `--key-passphrase-file` opens it");
+        }
+        Err(error) => return faults.fails(place, format!("the PKCS#12 cannot be used: {error}")),
+    };
+    let mut found = Vec::new();
+    for der in &opened.certificates {
+        match pki::inspect(der) {
+            Ok(certificate) => found.push(certificate),
+            Err(error) => faults.fails(place, format!("a certificate in the PKCS#12 cannot be used: {error}")),
+        }
+    }
+    let is_own = |certificate: &Inspected| pki::proves(&opened.key, &certificate.spki);
+    match found.iter().position(is_own) {
+        Some(own) => subjects.own = Some((found.remove(own), place)),
+        None => faults.fails(place, "the private key in the PKCS#12 is that of no certificate in it"),
+    }
+    if subjects.authorities.is_empty() {
+        subjects.authorities = found.iter().filter(|certificate| certificate.authority.is_some()).cloned().collect();
+    }
+    subjects.extra = found;
 }
 
 fn authorities(
@@ -208,7 +264,7 @@ fn chain(certificate: &Inspected, place: Place<'_>, subjects: &Subjects<'_>, aga
 }
 
 fn certificate_issuer(certificate: &Inspected) -> String {
-    crate::pki::inspect::name_text(&certificate.issuer_der)
+    pki::inspect::name_text(&certificate.issuer_der)
 }
 
 /// Whether a chain leads from a certificate through others to a root among `anchors`. As OpenSSL builds it: a root is

@@ -2,7 +2,7 @@
 //! Knows not where either comes from.
 
 use crate::{
-    pki::{self, Inspected, KeyError, PrivateKey},
+    pki::{self, Inspected, KeyError, LockError, PrivateKey},
     secret::Secret,
 };
 
@@ -17,24 +17,33 @@ pub enum KeyProof {
     Closed,
     /// Of a kind that is not read here.
     Unread(KeyError),
-    /// None at all.
+    /// None that can be used.
     Damaged(KeyError),
 }
 
 /// Holds the key in a text against a certificate.
 pub fn proven(text: &[u8], passphrase: Option<&Secret>, certificate: &Inspected) -> KeyProof {
     match read(text, passphrase) {
-        Ok(key) if key.spki() != certificate.spki => KeyProof::Foreign,
-        Ok(key) => match pki::challenge(&key, &certificate.spki) {
-            Ok(()) => KeyProof::Proven,
-            Err(error) => KeyProof::Damaged(error),
-        },
+        Ok(key) if key.spki() == certificate.spki && pki::proves(&key, &certificate.spki) => KeyProof::Proven,
+        Ok(_) => KeyProof::Foreign,
         Err(KeyError::Encrypted) => KeyProof::Closed,
-        Err(error @ (KeyError::Unsupported | KeyError::Public(_))) => KeyProof::Unread(error),
+        Err(
+            error @ (KeyError::Unsupported
+            | KeyError::Public(_)
+            | KeyError::Locked(LockError::Unsupported(_) | LockError::TooMuchWork)),
+        ) => KeyProof::Unread(error),
         Err(error) => KeyProof::Damaged(error),
     }
 }
 
-fn read(text: &[u8], _passphrase: Option<&Secret>) -> Result<PrivateKey, KeyError> {
-    PrivateKey::from_any_pem(text)
+/// A key in any form, decrypted where that is needed and somebody said how.
+pub(super) fn read(text: &[u8], passphrase: Option<&Secret>) -> Result<PrivateKey, KeyError> {
+    match (PrivateKey::from_any_pem(text), passphrase) {
+        (Err(KeyError::Encrypted), Some(passphrase)) => match PrivateKey::from_encrypted_pem(text, passphrase) {
+            // encrypted in the way from before PKCS#8
+            Err(KeyError::Pem(_)) => Err(KeyError::Encrypted),
+            read => read,
+        },
+        (read, _) => read,
+    }
 }

@@ -88,7 +88,8 @@ impl OtherSide {
 
     /// The first parameter of a directive, the last time it stands.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.all(name).last()?.first().map(String::as_str)
+        let named = |words: &&Vec<String>| words.first().is_some_and(|first| first == name);
+        self.directives.iter().rev().find(named)?.get(1).map(String::as_str)
     }
 }
 

@@ -9,8 +9,13 @@ use crate::{
     time::Time,
 };
 
-pub(super) fn check(credentials: &Credentials<'_>, subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
-    if let Some(piece) = credentials.piece("crl-verify") {
+pub(super) fn check(
+    credentials: Option<&Credentials<'_>>,
+    subjects: &Subjects<'_>,
+    against: &Against,
+    faults: &mut Faults,
+) {
+    if let Some(piece) = credentials.and_then(|credentials| credentials.piece("crl-verify")) {
         match Revocations::read(piece.bytes, &subjects.authorities) {
             Ok(list) => current(&list, "the CRL in the profile", Place::of(piece), against.now, faults),
             Err(why) => faults.fails(Place::of(piece), format!("the CRL in the profile is of no use: {why}")),
@@ -27,28 +32,29 @@ pub(super) fn check(credentials: &Credentials<'_>, subjects: &Subjects<'_>, agai
         Some((other, Err(why))) => faults.fails(place, format!("the CRL of {} is of no use: {why}", other.whose)),
         None => {}
     }
-    if let (Some(inventory), Some((certificate, place)), Some(other)) = (against.inventory, &subjects.own, against.other) {
-        let ours = other.authorities.iter().any(|ca| ca.subject_der == certificate.issuer_der);
-        let known = certificate.serial.filter(|_| ours).map(|serial| (serial, inventory(&serial)));
-        match known {
-            Some((serial, None)) => {
-                faults.warns(*place, format!("serial {serial} is not in the inventory of {}", other.whose));
-            }
-            Some((_, Some(known))) if known.status(against.now) == Status::Superseded => {
-                let until = known.overlap_ends.map_or_else(String::new, |ends| format!(" until {}", ends.date()));
-                faults.warns(*place, format!("the certificate was renewed; this one is accepted{until}"));
-            }
-            Some((_, Some(known))) => {
-                // the list decides who gets in; what it does not say yet will be said by the next
-                let listed = |list: &Revocations| list.refused.contains_key(&known.serial);
-                let on_list = matches!(&other.revocations, Some(Ok(list)) if listed(list));
-                if let Some(refusal) = known.refusal(against.now).filter(|_| !on_list) {
-                    let what = if refusal.is_hold() { "suspended" } else { "revoked" };
-                    faults.fails(*place, format!("the certificate is {what} since {}", refusal.at.date()));
-                }
-            }
-            None => {}
-        }
+    known(subjects, against, faults);
+}
+
+/// What the inventory says of a certificate of its own CA. The list decides who gets in; what it does not say yet, the
+/// next one will.
+fn known(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
+    let (Some(inventory), Some((certificate, place)), Some(other)) = (against.inventory, &subjects.own, against.other)
+    else {
+        return;
+    };
+    let ours = other.authorities.iter().any(|ca| ca.subject_der == certificate.issuer_der);
+    let Some(serial) = certificate.serial.filter(|_| ours) else { return };
+    let Some(known) = inventory(&serial) else {
+        return faults.warns(*place, format!("serial {serial} is not in the inventory of {}", other.whose));
+    };
+    if known.status(against.now) == Status::Superseded {
+        let until = known.overlap_ends.map_or_else(String::new, |ends| format!(" until {}", ends.date()));
+        faults.warns(*place, format!("the certificate was renewed; this one is accepted{until}"));
+    }
+    let listed = matches!(&other.revocations, Some(Ok(list)) if list.refused.contains_key(&serial));
+    if let Some(refusal) = known.refusal(against.now).filter(|_| !listed) {
+        let what = if refusal.is_hold() { "suspended" } else { "revoked" };
+        faults.fails(*place, format!("the certificate is {what} since {}", refusal.at.date()));
     }
 }
 

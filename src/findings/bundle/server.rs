@@ -3,7 +3,7 @@
 
 use super::{
     identity::{ended, hangs_from, Subjects},
-    Faults, OtherSide, Place,
+    Faults, OtherSide, Place, Severity,
 };
 use crate::{
     import::{Directive, Profile},
@@ -16,6 +16,15 @@ use crate::{
 };
 
 pub(super) fn check(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &OtherSide, now: Time, faults: &mut Faults) {
+    check_client(subjects, other, now, faults);
+    if !other.certificates.is_empty() {
+        answers(profile, subjects, other, now, faults);
+        named(profile, other, faults);
+    }
+}
+
+/// Whether the server takes the client.
+pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time, faults: &mut Faults) {
     if let (Some((certificate, place)), false) = (&subjects.own, other.authorities.is_empty()) {
         match hangs_from(certificate, &other.authorities, &subjects.extra, now) {
             Signed::Yes => {}
@@ -24,11 +33,6 @@ pub(super) fn check(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &Othe
         }
     }
     asked_of_clients(subjects, other, faults);
-    if other.certificates.is_empty() {
-        return;
-    }
-    answers(profile, subjects, other, now, faults);
-    named(profile, other, faults);
 }
 
 /// `remote-cert-tls client` on the server makes two warnings about the certificate true.
@@ -66,7 +70,7 @@ fn answers(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &OtherSide, no
         }
         if asks && !connect_takes(server) {
             let why = format!("the keyUsage of the server `{name}` is neither digitalSignature with keyEncipherment nor with keyAgreement");
-            faults.only_on(&["OpenVPN Connect"], place, why);
+            faults.on(Severity::Warning, vec!["OpenVPN Connect"], place, why);
         }
     }
 }
