@@ -24,6 +24,7 @@ pub mod deliver;
 mod error;
 pub mod export;
 pub mod forget;
+mod handover;
 pub mod init;
 pub mod issue;
 pub mod ladder;

@@ -353,7 +353,7 @@ impl Making<'_> {
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: &StaticKey, crl: &[u8]) -> Shared {
         let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
-        Shared { ca_pem: issuer.pem(), control_key: control_key.to_pem(), server: Some(server) }
+        Shared { ca_pem: issuer.pem(), control_key: control_key.to_pem(), server: Some(server), now: self.now }
     }
 
     fn commit(

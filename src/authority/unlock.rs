@@ -168,7 +168,8 @@ impl Unlocked {
         let secret = view.secret(kind)?.ok_or_else(|| StoreError::Damaged("it holds no ta.key".to_owned()))?;
         let binding = Binding::control_channel_key(&self.authority, None);
         let server = servers.then(|| server_share(view, now)).transpose()?;
-        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key: self.vault.unseal(&binding, &secret.sealed)?, server })
+        let control_key = self.vault.unseal(&binding, &secret.sealed)?;
+        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key, server, now })
     }
 
     /// What is a peer's own, the key held against the certificate.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     authority::{
         deliver::{Content, Destination, Outputs, StagedBundle},
+        handover::Meant,
         issue, Authority, AuthorityError,
     },
     bundle::{self, Bundle, ClientMaterial, Format, Part, ServerMaterial},
@@ -17,6 +18,7 @@ use crate::{
     settings::Settings,
     store::View,
     template::Templates,
+    time::Time,
 };
 
 /// Settings and templates, checked.
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     pub control_key: Secret,
     /// Only where a server is among the peers, since a CRL may be large.
     pub server: Option<ServerShare>,
+    /// As of when bundles must work.
+    pub now: Time,
 }
 
 /// What only servers' bundles hold.
@@ -101,19 +105,21 @@ impl Workshop {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
+        let meant = Meant::of(&own, shared);
         let control_key = Secret::new(shared.control_key.expose().to_vec());
         let ca_pem = shared.ca_pem.clone();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key_pem, .. } = own;
-                self.stage_client(&ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key }, outputs)
+                let material = ClientMaterial { name, ca_pem, certificate_pem, key_pem, control_key };
+                self.stage_client(&material, &meant, outputs)
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
             (Role::Server, Some(ServerShare { dh_pem, crl_pem })) => {
                 let Own { name, certificate_pem, key_pem, .. } = own;
                 let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
                 let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
-                self.stage_server(&name, &material, outputs)
+                self.stage_server(&name, &material, &meant, outputs)
             }
         }
     }
@@ -135,9 +141,11 @@ impl Workshop {
     fn stage_client(
         &self,
         material: &ClientMaterial,
+        meant: &Meant,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::client(&self.settings, &self.templates, material, &outputs.order)?;
+        meant.refuse_broken(&made, None)?;
         self.stage_made(&material.name, Role::Client, made, outputs)
     }
 
@@ -145,9 +153,11 @@ impl Workshop {
         &self,
         name: &Name,
         material: &ServerMaterial,
+        meant: &Meant,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::server(&self.settings, &self.templates, material, &outputs.order)?;
+        meant.refuse_broken(&made, None)?;
         self.stage_made(name, Role::Server, made, outputs)
     }
 

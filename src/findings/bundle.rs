@@ -7,6 +7,7 @@ mod identity;
 mod key;
 mod other;
 mod programs;
+pub mod proof;
 mod revocation;
 mod server;
 
@@ -88,6 +89,10 @@ pub fn check(package: &Package, against: &Against) -> Vec<Fault> {
     if profile.directives.is_empty() {
         faults.fails(Place::WHOLE, "there is no directive in it");
         return faults.0;
+    }
+    if profile.last("tls-server").or(profile.last("server")).is_some() {
+        faults.fails(Place::WHOLE, "it is a server's; `--server DIR` holds clients' bundles against it");
+        return faults.sorted();
     }
     for (line, name, path) in &credentials.missing {
         let why = format!("`{name}` names `{}`, which is not there", escape(path));

@@ -268,16 +268,19 @@ fn certificate_issuer(certificate: &Inspected) -> String {
 }
 
 /// Whether a chain leads from a certificate through others to a root among `anchors`. As OpenSSL builds it: a root is
-/// self-issued, each CA may sign, and its pathLenConstraint holds (RFC 5280, 6.1.4).
+/// self-issued, each CA may sign, and its pathLenConstraint holds (RFC 5280, 6.1.4). Whether a CA has ended is said apart.
 pub(super) fn hangs_from(certificate: &Inspected, anchors: &[Inspected], between: &[Inspected], now: Time) -> Signed {
     let mut verdict = Signed::Yes;
     let mut below = certificate;
     for depth in 0..LONGEST_CHAIN {
         let fits = |issuer: &&Inspected| {
             let room = issuer.authority.flatten().is_none_or(|most| most >= depth);
-            issuer.may_sign() && room && ended(issuer, now).is_none() && below.signed_by(issuer) != Signed::No
+            issuer.may_sign() && room && below.signed_by(issuer) != Signed::No
         };
-        let Some(issuer) = anchors.iter().find(fits).or_else(|| between.iter().find(fits)) else { return Signed::No };
+        // one that holds goes before its twin that does not
+        let holds = |issuer: &&Inspected| ended(issuer, now).is_none() && fits(issuer);
+        let all = || anchors.iter().chain(between);
+        let Some(issuer) = all().find(holds).or_else(|| all().find(fits)) else { return Signed::No };
         if below.signed_by(issuer) == Signed::Unverified {
             verdict = Signed::Unverified;
         }

@@ -32,6 +32,12 @@ pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time
             Signed::No => faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose)),
         }
     }
+    for authority in other.authorities.iter().filter(|authority| !subjects.authorities.contains(authority)) {
+        if let Some(ended) = ended(authority, now) {
+            let why = format!("the CA `{}` of {} {ended}", escape(&authority.subject), other.whose);
+            faults.warns(Place::WHOLE, why);
+        }
+    }
     asked_of_clients(subjects, other, faults);
 }
 
