@@ -19,6 +19,7 @@
 //! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
 //! - [`import`]: profiles, archives and keys of other programs, read.
+//! - [`handshake`]: TLS between two ends in memory, and who refuses whom.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:
@@ -66,6 +67,7 @@ pub mod bundle;
 pub mod cli;
 pub mod files;
 pub mod findings;
+pub mod handshake;
 pub mod import;
 pub mod install;
 pub mod inventory;

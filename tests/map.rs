@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
@@ -17,7 +17,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("template", &["openvpn", "settings"]),
     ("bundle", &["inventory", "openvpn", "settings", "template"]),
     ("import", &["openvpn", "pki"]),
-    ("findings", &["bundle", "import", "inventory", "openvpn", "pki"]),
+    ("handshake", &["pki"]),
+    ("findings", &["bundle", "handshake", "import", "inventory", "openvpn", "pki"]),
     ("vault", &[]),
     ("world", &[]),
     ("files", &[]),

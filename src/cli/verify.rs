@@ -10,7 +10,9 @@ use crate::{
     bundle::Program,
     cli::{report::Report, session::Session, Exit, Failure},
     files,
-    findings::bundle::{self, Against, Fault, Severity},
+    findings::bundle::{self, Against, Fault, Severity, Shaken},
+    import::Package,
+    name::escape,
     secret::Secret,
     time::Time,
 };
@@ -19,7 +21,7 @@ mod load;
 mod side;
 
 use load::Given;
-use side::Side;
+use side::{Side, Trial};
 
 /// Say whether bundles work, ours or anybody's: one line for each fault, and what it does; exit 1 when one fails
 ///
@@ -42,6 +44,9 @@ pub struct Arguments {
     /// Only what this program makes of them, and then what it refuses is a failure; may be repeated
     #[arg(long = "for", value_name = "PROGRAM")]
     programs: Vec<Program>,
+    /// Also shake hands with each server, in memory, with TLS 1.2 and 1.3; opens the vault for the servers' keys
+    #[arg(long)]
+    handshake: bool,
     /// Open encrypted private keys and PKCS#12 files with the first line of FILE
     #[arg(long, value_name = "FILE")]
     key_passphrase_file: Option<PathBuf>,
@@ -52,7 +57,8 @@ impl Arguments {
         let passphrase = self.key_passphrase_file.as_deref().map(|file| session.read_passphrase(file)).transpose()?;
         let now = self.at.unwrap_or_else(|| session.actor().world.now());
         let opened = side::Opened::of(session, self.server.as_deref())?;
-        let side = opened.side(session, now)?;
+        let trial = if self.handshake { Trial::Handshake } else { Trial::None };
+        let side = opened.side(session, now, trial)?;
         let verified = self.files.iter().map(|file| self.verify(file, &side, passphrase.as_ref(), now)).collect();
         session.report(&Answer { at: now, files: verified, warnings: side.warnings })
     }
@@ -61,16 +67,29 @@ impl Arguments {
         let inventory = side.inventory.as_deref();
         let other = side.other.as_ref();
         let against = Against { now, passphrase, other, programs: &self.programs, inventory };
-        let (faults, profile) = match load::load(file) {
-            Err(why) => (vec![Fault::of_all(why)], None),
-            Ok(Given::Pkcs12(bytes)) => (bundle::check_pkcs12(bytes.expose(), &against), None),
-            Ok(Given::Profile(package)) => (bundle::check(&package, &against), None),
-            Ok(Given::Several(package)) => {
-                let faults = bundle::check(&package, &against);
-                (faults, Some(crate::name::escape(&package.profile.name)))
+        let file_shown = files::shown(file);
+        match load::load(file) {
+            Err(why) => Verified::new(file_shown, vec![Fault::of_all(why)], None),
+            Ok(Given::Pkcs12(bytes)) => {
+                Verified::new(file_shown, bundle::check_pkcs12(bytes.expose(), &against), None)
             }
-        };
-        Verified::new(files::shown(file), faults, profile)
+            Ok(Given::Profile(package)) => self.checked(file_shown, &package, &against, None),
+            Ok(Given::Several(package)) => {
+                let profile = escape(&package.profile.name);
+                self.checked(file_shown, &package, &against, Some(profile))
+            }
+        }
+    }
+
+    fn checked(&self, file: String, package: &Package, against: &Against, profile: Option<String>) -> Verified {
+        let mut faults = bundle::check(package, against);
+        let mut handshakes = Vec::new();
+        if self.handshake {
+            let (shaken, refused) = bundle::handshakes(package, against);
+            handshakes = shaken;
+            faults.extend(refused);
+        }
+        Verified { handshakes, ..Verified::new(file, faults, profile) }
     }
 }
 
@@ -80,6 +99,9 @@ struct Verified {
     file: String,
     works: bool,
     faults: Vec<Fault>,
+    /// Those that came about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    handshakes: Vec<Shaken>,
 }
 
 impl Verified {
@@ -89,7 +111,7 @@ impl Verified {
             fault.part.clone_from(&profile);
         }
         let works = !faults.iter().any(|fault| fault.severity == Severity::Fails);
-        Self { file, works, faults }
+        Self { file, works, faults, handshakes: Vec::new() }
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -126,6 +148,9 @@ impl fmt::Display for Answer {
             for fault in &file.faults {
                 writeln!(f, "{}{fault}", file.file)?;
             }
+            for Shaken { server, agreed } in &file.handshakes {
+                writeln!(f, "{}: shook hands with `{server}`: {agreed}", file.file)?;
+            }
             let warnings = match file.count(Severity::Warning) {
                 0 => String::new(),
                 many => format!(", {}", counted(many, "warning")),
@@ -147,4 +172,5 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki verify client1.ovpn
   vpnpki verify client1.ovpn --for connect --at 2027-06-01
+  vpnpki verify client1.ovpn --handshake
   vpnpki verify client1.ovpn --server /etc/openvpn/server";

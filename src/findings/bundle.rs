@@ -10,6 +10,7 @@ mod programs;
 pub mod proof;
 mod revocation;
 mod server;
+mod trial;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ use crate::{
 
 pub use key::{proven, KeyProof};
 pub use other::{OtherSide, Revocations};
+pub use trial::{handshakes, Shaken};
 
 /// Something about a bundle that somebody should know, in one line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

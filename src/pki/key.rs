@@ -102,6 +102,11 @@ impl PrivateKey {
         Secret::from(pem::encode(pem::PRIVATE_KEY, &self.pkcs8))
     }
 
+    /// PKCS#8 version 1 in DER, for whoever makes a key of their own of it.
+    pub fn to_pkcs8(&self) -> Secret {
+        Secret::new(self.pkcs8.to_vec())
+    }
+
     /// PKCS#8 version 1 in DER.
     pub(super) fn pkcs8(&self) -> &[u8] {
         &self.pkcs8

@@ -28,6 +28,15 @@ pub enum Opened<'a> {
     Nobody,
 }
 
+/// Whether handshakes are tried, for which the keys of servers are needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trial {
+    /// They are.
+    Handshake,
+    /// They are not, and nobody is asked to open the vault.
+    None,
+}
+
 /// The other side, read.
 pub struct Side<'a> {
     pub other: Option<OtherSide>,
@@ -48,7 +57,7 @@ impl<'a> Opened<'a> {
     }
 
     /// Everything that bundles are held against at `now`.
-    pub fn side(&self, session: &Session, now: Time) -> Result<Side<'_>, Failure> {
+    pub fn side(&self, session: &Session, now: Time, trial: Trial) -> Result<Side<'_>, Failure> {
         match self {
             Self::Nobody => Ok(Side { other: None, inventory: None, warnings: vec![ALONE.to_owned()] }),
             Self::Server(dir) => {
@@ -56,22 +65,31 @@ impl<'a> Opened<'a> {
                 let (other, warnings) = OtherSide::of(format!("the server in `{}`", files::shown(dir)), &package);
                 Ok(Side { other: Some(other), inventory: None, warnings })
             }
-            Self::Authority(authority) => of_authority(authority, session, now),
+            Self::Authority(authority) => of_authority(authority, session, now, trial),
         }
     }
 }
 
-fn of_authority<'a>(authority: &'a Authority, session: &Session, now: Time) -> Result<Side<'a>, Failure> {
+fn of_authority<'a>(
+    authority: &'a Authority,
+    session: &Session,
+    now: Time,
+    trial: Trial,
+) -> Result<Side<'a>, Failure> {
     let view = authority.view()?;
-    let unlocked = match authority.unlock(&*view, &Unasking(session)) {
-        Ok(unlocked) => Some(unlocked),
-        Err(error) if error.nobody_unlocks() => None,
-        Err(error) => return Err(error.into()),
+    let unlocked = match trial {
+        Trial::Handshake => Some(authority.unlock(&*view, session)?),
+        Trial::None => match authority.unlock(&*view, &Unasking(session)) {
+            Ok(unlocked) => Some(unlocked),
+            Err(error) if error.nobody_unlocks() => None,
+            Err(error) => return Err(error.into()),
+        },
     };
-    let found = authority.server_side(&*view, now, unlocked.as_ref(), false)?;
+    let found = authority.server_side(&*view, now, unlocked.as_ref(), trial == Trial::Handshake)?;
     // what the vault keeps is missing on purpose, and the servers' certificates come apart
     let (mut other, _) = OtherSide::of("the authority".to_owned(), &found.package);
     other.certificates = found.certificates.iter().filter_map(|der| pki::inspect(der).ok()).collect();
+    other.keys = found.keys;
     let closed = unlocked.is_none().then(|| CLOSED.to_owned());
     Ok(Side { other: Some(other), inventory: Some(Box::new(lookup(view))), warnings: closed.into_iter().collect() })
 }

@@ -8,6 +8,7 @@ use crate::{
     inventory::Revocation,
     openvpn::StaticKey,
     pki::{self, Crl, CrlError, Inspected, IssuerCertificate},
+    secret::Secret,
     serial::Serial,
     validity::Validity,
 };
@@ -20,6 +21,8 @@ pub struct OtherSide {
     pub authorities: Vec<Inspected>,
     /// The certificates of the servers that may answer.
     pub certificates: Vec<Inspected>,
+    /// Their private keys, PEM, in the same order, as far as they are known.
+    pub keys: Vec<Secret>,
     /// Whom it refuses; none where it reads no list.
     pub revocations: Option<Result<Revocations, String>>,
     /// Its control channel key: the directive, its direction, and the key where it is known.
@@ -36,6 +39,8 @@ pub struct Revocations {
     pub refused: HashMap<Serial, Revocation>,
     /// Its issuer's name as it is encoded.
     pub issuer_der: Vec<u8>,
+    /// The list itself.
+    pub der: Vec<u8>,
 }
 
 /// The control channel key of one side.
@@ -68,11 +73,12 @@ impl OtherSide {
         let own = certificates("cert").into_iter().next().into_iter().collect();
         let revocations = credentials.piece("crl-verify").map(|piece| Revocations::read(piece.bytes, &authorities));
         let control = Control::of(&profile, &credentials);
+        let keys = credentials.piece("key").map(|piece| Secret::new(piece.bytes.to_vec())).into_iter().collect();
         for (_, name, path) in &credentials.missing {
             said.push(format!("`{name}` of {whose} names `{}`, which is not there: not compared", crate::name::escape(path)));
         }
         let directives = profile.directives.into_iter().map(|directive| directive.words).collect();
-        (Self { whose, authorities, certificates: own, revocations, control, directives }, said)
+        (Self { whose, authorities, certificates: own, keys, revocations, control, directives }, said)
     }
 
     /// The parameters of a directive, as often as it stands.
@@ -107,7 +113,7 @@ impl Revocations {
     /// A list that was verified already.
     pub fn of(crl: &Crl) -> Self {
         let refused = crl.entries().iter().map(|entry| (entry.serial, entry.revocation)).collect();
-        Self { validity: crl.validity(), refused, issuer_der: crl.issuer_der().to_vec() }
+        Self { validity: crl.validity(), refused, issuer_der: crl.issuer_der().to_vec(), der: crl.der().to_vec() }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Faults, OtherSide, Place, Severity,
 };
 use crate::{
-    import::{Directive, Profile},
+    import::Profile,
     name::escape,
     pki::{
         inspect::{Signed, DIGITAL_SIGNATURE, KEY_AGREEMENT, KEY_ENCIPHERMENT},
@@ -91,16 +91,17 @@ fn connect_takes(server: &Inspected) -> bool {
 fn named(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     let Some(directive) = profile.last("verify-x509-name") else { return };
     let Some(wanted) = directive.parameter(1) else { return };
-    if !other.certificates.iter().any(|server| fits(directive, wanted, server)) {
+    if !other.certificates.iter().any(|server| fits(directive.parameter(2), wanted, server)) {
         let names: Vec<String> = other.certificates.iter().map(|server| format!("`{}`", escape(&server.subject))).collect();
         let why = format!("`verify-x509-name {}` fits no server: {}", escape(&directive.words[1..].join(" ")), names.join(", "));
         faults.fails(Place::line(directive.line), why);
     }
 }
 
-pub(super) fn fits(directive: &Directive<'_>, wanted: &str, server: &Inspected) -> bool {
+/// Whether a server's certificate has the name that is wanted, by the type that stands behind it.
+pub(super) fn fits(kind: Option<&str>, wanted: &str, server: &Inspected) -> bool {
     let name = server.common_names.last().map_or("", String::as_str);
-    match directive.parameter(2) {
+    match kind {
         Some("name") => name == wanted,
         Some("name-prefix") => name.starts_with(wanted),
         _ => server.subject == wanted,
