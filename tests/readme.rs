@@ -216,6 +216,10 @@ impl Place {
             let (output, code) = place.run(&place.vpn, command);
             assert_eq!(code, Some(0), "{command}\n{output}");
         }
+        if example.starts_with("vpnpki verify") {
+            let (output, code) = place.run(&place.vpn, "vpnpki export client1");
+            assert_eq!(code, Some(0), "{output}");
+        }
         if example.contains(" unlocker ") {
             place.people_with_keys(example);
         }

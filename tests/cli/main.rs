@@ -36,3 +36,4 @@ mod tampering;
 mod templates;
 mod terminal;
 mod unlockers;
+mod verify;

@@ -52,14 +52,14 @@ fn well_formed(own: &Control, credentials: &Credentials<'_>, faults: &mut Faults
     if own.word == "tls-crypt-v2" {
         let has = |label: &[u8]| piece.bytes.windows(label.len()).any(|window| window == label);
         if has(b"-----BEGIN OpenVPN tls-crypt-v2 server key-----") {
-            faults.fails(place, "is the key of a server for `tls-crypt-v2`; a client has one of its own");
+            faults.fails(place, "`tls-crypt-v2` holds the key of a server; a client has one of its own");
         } else if !has(b"-----BEGIN OpenVPN tls-crypt-v2 client key-----") {
-            faults.fails(place, "is no client's key for `tls-crypt-v2`");
+            faults.fails(place, "`tls-crypt-v2` holds no client's key");
         }
         return;
     }
     if let Err(error) = StaticKey::parse(piece.bytes) {
-        faults.fails(place, error.to_string());
+        faults.fails(place, format!("`{}`: {error}", own.word));
     }
     if !matches!(own.direction.as_deref(), None | Some("0" | "1")) {
         faults.fails(place, "the direction of `tls-auth` is 0 or 1");
@@ -67,9 +67,9 @@ fn well_formed(own: &Control, credentials: &Credentials<'_>, faults: &mut Faults
 }
 
 fn compare(own: &Control, theirs: &Control, place: Place<'_>, whose: &str, faults: &mut Faults) {
-    if let (Some(own), Some(theirs)) = (&own.key, &theirs.key) {
-        if own.to_pem().expose() != theirs.to_pem().expose() {
-            let why = format!("is not the key of {whose}, which drops every packet of this client without a word");
+    if let (Some(key), Some(theirs)) = (&own.key, &theirs.key) {
+        if key.to_pem().expose() != theirs.to_pem().expose() {
+            let why = format!("`{}` is not the key of {whose}, which drops every packet of this client without a word", own.word);
             faults.fails(place, why);
         }
     }

@@ -5,7 +5,7 @@ use super::{identity::Subjects, other::Revocations, Against, Faults, Place};
 use crate::{
     import::Credentials,
     inventory::Status,
-    pki::Inspected,
+    pki::{inspect::Signed, Inspected},
     time::Time,
 };
 
@@ -42,7 +42,7 @@ fn known(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
     else {
         return;
     };
-    let ours = other.authorities.iter().any(|ca| ca.subject_der == certificate.issuer_der);
+    let ours = other.authorities.iter().any(|ca| certificate.signed_by(ca) == Signed::Yes);
     let Some(serial) = certificate.serial.filter(|_| ours) else { return };
     let Some(known) = inventory(&serial) else {
         return faults.warns(*place, format!("serial {serial} is not in the inventory of {}", other.whose));
