@@ -72,7 +72,7 @@ impl<'a> Profile<'a> {
             profile.fault(1, Reader::Everybody, true, "is UTF-16, of which OpenVPN reads no line; save it as UTF-8");
             return profile;
         }
-        let mut lines = Lines { rest: bytes.strip_prefix(BOM).unwrap_or(bytes), number: 0 };
+        let mut lines = Lines { rest: bytes.strip_prefix(BOM).unwrap_or(bytes), number: 0, ended: false };
         profile.read_lines(&mut lines, false);
         profile
     }
@@ -89,7 +89,8 @@ impl<'a> Profile<'a> {
 
     fn read_lines(&mut self, lines: &mut Lines<'a>, within_connection: bool) {
         while let Some((number, line)) = lines.next() {
-            let Some(words) = self.words(number, line) else { continue };
+            let newline = lines.ended && !within_connection;
+            let Some(words) = self.words(number, line, newline) else { continue };
             let block = match tag(&words) {
                 None => None,
                 Some(name) => {
@@ -99,7 +100,7 @@ impl<'a> Profile<'a> {
             };
             match block {
                 Some((name, block)) if name == CONNECTION && !within_connection => {
-                    self.read_lines(&mut Lines { rest: block, number }, true);
+                    self.read_lines(&mut Lines { rest: block, number, ended: false }, true);
                     self.directives.push(Directive { line: number, words: vec![name], block: None, within_connection });
                 }
                 Some((name, block)) => {
@@ -111,8 +112,14 @@ impl<'a> Profile<'a> {
     }
 
     /// The words of a line; none when it has none, or cannot be read.
-    fn words(&mut self, number: usize, line: &[u8]) -> Option<Vec<String>> {
-        let text = self.text(number, line);
+    fn words(&mut self, number: usize, line: &[u8], newline: bool) -> Option<Vec<String>> {
+        let mut text = self.text(number, line);
+        let between_words = text.trim_end_matches('\\').ends_with([' ', '\t']);
+        if (newline || between_words) && directive::read(&text) == Err(LineError::FinalBackslash) {
+            // what comes next counts as a space that is escaped: part of the last word, or nothing
+            text.pop();
+            self.fault(number, Reader::Everybody, false, "ends in a backslash, which makes its end part of the last word");
+        }
         let mut words = match directive::read(&text) {
             Ok(Line { words, cut, .. }) => {
                 if cut && words.first().is_some_and(|word| !word.starts_with(['#', ';'])) {
@@ -145,7 +152,7 @@ impl<'a> Profile<'a> {
         if end < line.len() {
             self.fault(number, Reader::Everybody, true, "holds a NUL byte, at which OpenVPN ends the line");
         }
-        let text = String::from_utf8_lossy(line[..end].trim_ascii_end());
+        let text = String::from_utf8_lossy(&line[..end]);
         let control = |character: char| character.is_control() && !character.is_ascii_whitespace() && character != '\u{b}';
         if text.contains(control) {
             self.fault(number, Reader::Everybody, false, "holds a control character");
@@ -191,10 +198,12 @@ fn tag(words: &[String]) -> Option<&str> {
     }
 }
 
-/// Lines without their ends, counted.
+/// Lines without their newlines, counted.
 struct Lines<'a> {
     rest: &'a [u8],
     number: usize,
+    /// Whether the last one had a newline.
+    ended: bool,
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -208,7 +217,8 @@ impl<'a> Iterator for Lines<'a> {
         let (line, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest.get(1..).unwrap_or_default();
         self.number += 1;
-        Some((self.number, line.strip_suffix(b"\r").unwrap_or(line)))
+        self.ended = end.is_some();
+        Some((self.number, line))
     }
 }
 
@@ -259,6 +269,8 @@ mod tests {
     #[test]
     fn what_openvpn_refuses_is_said_with_its_line() {
         assert_eq!(said("client\na \\n"), ["2 OpenVpn true a backslash stands before `n`: OpenVPN knows only `\\\\`, `\\\"` and `\\ `"]);
+        assert_eq!(said("a b\\"), ["1 OpenVpn true the line ends in a backslash"]);
+        assert_eq!(said("a b\\\n"), ["1 Everybody false ends in a backslash, which makes its end part of the last word"]);
         assert_eq!(said("a 'b"), ["1 OpenVpn true a quote (') is not closed"]);
         assert_eq!(said(&format!("{}\n", "a".repeat(255))), ["1 OpenVpn true the line has 255 bytes, OpenVPN reads at most 254"]);
         assert_eq!(said("<ca>\nx\n"), ["1 Everybody true `<ca>` is never closed by `</ca>`"]);

@@ -90,6 +90,11 @@ impl Reader {
         while let Some(character) = characters.next() {
             if character == '\\' && self.within != Within::Single {
                 let escaped = characters.next().ok_or(LineError::FinalBackslash)?;
+                // `parse_line` looks for a comment before it looks at the escape
+                if self.within == Within::Space && matches!(escaped, '#' | ';') {
+                    self.comment = true;
+                    break;
+                }
                 self.escaped(escaped)?;
             } else if matches!(character, '#' | ';') && self.within == Within::Space {
                 self.comment = true;
@@ -180,6 +185,7 @@ mod tests {
             (r#"a "b \" \\ c" "#, vec!["a", "b \" \\ c"]),
             (r"a b\ c", vec!["a", "b c"]),
             (r"a \ b", vec!["a", "b"]),
+            (r"a \;b", vec!["a"]),
             (r#"a "" b"#, vec!["a", "", "b"]),
             (r#"a "b"c"#, vec!["a", "b", "c"]),
             (r#"a b"c"d"#, vec!["a", "b\"c\"d"]),

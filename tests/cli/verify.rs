@@ -66,7 +66,7 @@ fn our_own_bundles_work_in_every_form() {
 #[test]
 fn a_bundle_of_the_other_control_channel_works_too() {
     let site = Site::new();
-    site.set("#mode", "mode = \"tls-auth\"");
+    site.set("mode", "mode = \"tls-auth\"");
     site.run("export client1 --force").succeeds();
     works(&site, "verify client1.ovpn");
     let text = site.text("client1.ovpn");

@@ -20,6 +20,7 @@ mod made;
 mod mount;
 mod network;
 mod openvpn;
+mod profiles;
 mod publishing;
 mod races;
 mod reference;
