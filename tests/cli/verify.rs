@@ -141,6 +141,7 @@ fn what_does_not_fit_the_servers_settings_is_told_with_its_line() {
         ("tls-version-max 1.1", "`tls-version-max` leaves no TLS version that the authority has"),
         ("verify-x509-name vpn name", "`verify-x509-name vpn name` fits no server: `CN=server`"),
         ("a \\x", "a backslash stands before `x`: OpenVPN knows only `\\\\`, `\\\"` and `\\ `"),
+        ("no-such-thing 1", "`no-such-thing` is no directive of OpenVPN, which stops there"),
         ("verb \"3", "a quote (\") is not closed"),
     ] {
         let before = if added.starts_with("verify-x509-name") { "auth-nocache\n" } else { "nobind\n" };

@@ -45,10 +45,8 @@ fn our_reader_takes_what_openvpn_takes() {
         "<ca>\nabc\n",
         "<ca>\nabc\n</cert>\n",
         "<connection>\nremote a 1 udp\n",
-        "\u{feff}\u{feff}verb 3\n",
         &format!("{}\n", long(255)),
         &format!("{}\nverb 3\n", long(300)),
-        "</ca>\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .into();
@@ -108,6 +106,24 @@ fn lines_made_of_quotes_and_backslashes_are_read_alike() {
         }
     }
     assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused: the lines do not try both");
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn every_directive_that_openvpn_names_is_known() {
+    let site = Site::new();
+    let help = Command::new("openvpn").arg("--help").output().expect("openvpn").stdout;
+    let help = String::from_utf8_lossy(&help).into_owned();
+    let name = |line: &'_ str| -> Option<String> { Some(line.strip_prefix("--")?.split_whitespace().next()?.trim_end_matches(':').to_owned()) };
+    let names: Vec<String> = help.lines().filter_map(name).collect();
+    assert!(names.len() > 200, "{help}");
+    for name in names {
+        assert!(vpnpki::openvpn::known::is_known(&name), "{name}");
+    }
+    for name in ["no-such-directive", "</ca>", "\u{feff}verb"] {
+        let (taken, said) = openvpn_reads(site.dir(), format!("\n{name}\n").as_bytes());
+        assert!(!taken && said.contains("Unrecognized option") && !vpnpki::openvpn::known::is_known(name), "{name}: {said}");
+    }
 }
 
 /// Profiles in the manner of programs that people come from; `BLOCKS` stands for the credentials.

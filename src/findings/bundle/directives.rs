@@ -5,10 +5,12 @@ use super::{Faults, OtherSide, Place};
 use crate::{
     import::{Directive, Profile},
     name::escape,
+    openvpn::known,
 };
 
 pub(super) fn check(profile: &Profile<'_>, other: Option<&OtherSide>, faults: &mut Faults) {
     needed(profile, faults);
+    unknown(profile, faults);
     peer_checks(profile, faults);
     if let Some(other) = other {
         remotes(profile, other, faults);
@@ -32,6 +34,22 @@ fn needed(profile: &Profile<'_>, faults: &mut Faults) {
     }
     if let Some(directive) = profile.last("config") {
         faults.notes(Place::line(directive.line), "`config` names another file, which was not read");
+    }
+}
+
+/// What no version knows stops every one, unless `ignore-unknown-option` stands before it (`add_option`, options.c).
+fn unknown(profile: &Profile<'_>, faults: &mut Faults) {
+    let lenient = profile.all("setenv").any(|directive| directive.parameter(1) == Some("FORWARD_COMPATIBLE"));
+    for (place, directive) in profile.directives.iter().enumerate() {
+        let name = directive.name();
+        let ignored = |earlier: &Directive<'_>| {
+            earlier.name() == "ignore-unknown-option" && earlier.words[1..].iter().any(|word| word == name)
+        };
+        if known::is_known(name) || lenient || profile.directives[..place].iter().any(ignored) {
+            continue;
+        }
+        let why = format!("`{}` is no directive of OpenVPN, which stops there", escape(name));
+        faults.fails(Place::line(directive.line), why);
     }
 }
 
