@@ -218,3 +218,6 @@ impl fmt::Display for Severity {
     }
 }
 
+
+#[cfg(test)]
+mod tests;
