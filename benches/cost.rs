@@ -8,10 +8,17 @@ use std::ops::ControlFlow;
 use divan::{black_box, Bencher};
 use vpnpki::{
     authority::trust,
+    findings::bundle::{
+        check,
+        proof::{self, Expected},
+        Against,
+    },
+    import::{Package, Part},
     inventory::{ActId, Change, Identity, Issuer, Reason, Revocation, Role},
+    openvpn::StaticKey,
     pki::{
-        crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile, IssuerCertificate, LeafProfile,
-        PrivateKey, RevokedEntry,
+        certificate_pem, crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile,
+        IssuerCertificate, LeafProfile, PrivateKey, RevokedEntry,
     },
     secret::Secret,
     serial::Serial,
@@ -77,6 +84,58 @@ fn unseal_a_key(bencher: Bencher) {
     let binding = Binding::ca_key("ab12", &Serial::fresh([1; 16]));
     let sealed = vault.seal(&binding, &Secret::new(vec![0x61; 241])).expect("an age file");
     bencher.bench(|| vault.unseal(&binding, black_box(&sealed)));
+}
+
+/// What every bundle is put through before it is handed over.
+#[divan::bench(args = [Algorithm::P256, Algorithm::Rsa2048])]
+fn prove_a_bundle(bencher: Bencher, algorithm: Algorithm) {
+    let bundle = Profile::new(algorithm);
+    let expected = Expected {
+        with_key: true,
+        role: Role::Client,
+        certificate_pem: &bundle.certificate,
+        control_key: &bundle.control_key,
+        passphrase: None,
+        now: now(),
+    };
+    assert_eq!(proof::broken(&bundle.package, &expected), None);
+    bencher.bench(|| proof::broken(black_box(&bundle.package), &expected));
+}
+
+/// What `verify` does with each file, once the other side was read.
+#[divan::bench]
+fn verify_a_bundle(bencher: Bencher) {
+    let bundle = Profile::new(Algorithm::P256);
+    let against = Against { now: now(), passphrase: None, other: None, programs: &[], inventory: None };
+    assert_eq!(check(&bundle.package, &against), []);
+    bencher.bench(|| check(black_box(&bundle.package), &against));
+}
+
+/// One profile as it is handed over, and what went into it.
+struct Profile {
+    package: Package,
+    certificate: String,
+    control_key: Secret,
+}
+
+impl Profile {
+    fn new(algorithm: Algorithm) -> Self {
+        let (issuer, issuer_key) = authority(algorithm);
+        let own = key(algorithm);
+        let der = sign_leaf(&leaf(), own.spki(), &issuer, &issuer_key).expect("a certificate");
+        let certificate = certificate_pem(&der);
+        let control_key = StaticKey::from_random([7; 256]).to_pem();
+        let text = |secret: &Secret| secret.expose_text().expect("text").to_owned();
+        let profile = format!(
+            "client\ndev tun\nremote vpn.example.com 1194\nremote-cert-tls server\n<ca>\n{}</ca>\n<cert>\n{certificate}</cert>\n\
+             <key>\n{}</key>\n<tls-crypt>\n{}</tls-crypt>\n",
+            issuer.pem(),
+            text(&own.to_pem()),
+            text(&control_key)
+        );
+        let profile = Part { name: "profile.ovpn".to_owned(), bytes: Secret::from(profile) };
+        Self { package: Package { profile, parts: Vec::new() }, certificate, control_key }
+    }
 }
 
 /// As `log verify` does with the vault: so many entries of one certificate each.

@@ -42,6 +42,7 @@ mod suspend;
 mod systemd;
 mod terminal;
 mod unlocker;
+mod verify;
 
 pub use failure::{Exit, Failure};
 
@@ -113,6 +114,7 @@ enum Command {
     Show(show::Arguments),
     Status(status::Arguments),
     Doctor(doctor::Arguments),
+    Verify(verify::Arguments),
     Crl(crl::Arguments),
     Log(log::Arguments),
     Unlocker(unlocker::Arguments),
@@ -164,6 +166,7 @@ impl Command {
             Self::Show(_) => "show",
             Self::Status(_) => "status",
             Self::Doctor(_) => "doctor",
+            Self::Verify(_) => "verify",
             Self::Crl(crl) => crl.name(),
             Self::Log(log) => log.name(),
             Self::Unlocker(unlocker) => unlocker.name(),
@@ -191,6 +194,7 @@ impl Command {
             Self::Show(arguments) => arguments.run(session),
             Self::Status(arguments) => arguments.run(session),
             Self::Doctor(arguments) => arguments.run(session),
+            Self::Verify(arguments) => arguments.run(session),
             Self::Crl(arguments) => arguments.run(session),
             Self::Log(arguments) => arguments.run(session),
             Self::Unlocker(arguments) => arguments.run(session),

@@ -1,4 +1,4 @@
-//! What is due, wrong or worth knowing about an authority and its servers: facts in, findings out.
+//! What is due, wrong or worth knowing about an authority, its servers and bundles: facts in, findings out.
 //! Touches nothing: whoever asks has looked at the store, the disk and the clock before.
 
 use serde::Serialize;
@@ -8,6 +8,7 @@ use crate::{
     time::Time,
 };
 
+pub mod bundle;
 pub mod lockout;
 pub mod place;
 pub mod target;

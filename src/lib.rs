@@ -18,6 +18,8 @@
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip, a directory or PKCS#12.
+//! - [`import`]: profiles, archives and keys of other programs, read.
+//! - [`handshake`]: TLS between two ends in memory, and who refuses whom.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:
@@ -67,6 +69,8 @@ pub mod cli;
 pub mod enroll;
 pub mod files;
 pub mod findings;
+pub mod handshake;
+pub mod import;
 pub mod install;
 pub mod inventory;
 pub mod name;

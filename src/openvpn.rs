@@ -5,6 +5,7 @@ pub mod client;
 pub mod dh;
 pub mod directive;
 pub mod extra;
+pub mod known;
 pub mod server;
 pub mod static_key;
 pub mod tls_crypt_v2;

@@ -9,6 +9,7 @@ mod certificate;
 pub mod check;
 mod crl;
 mod encrypted;
+pub mod inspect;
 mod issuer;
 mod key;
 mod leaf;
@@ -16,6 +17,7 @@ mod pbe;
 mod pem;
 mod pkcs12;
 mod profile;
+mod proof;
 mod read;
 mod request;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use certificate::{self_sign, sign_leaf, SignError};
 pub use check::Violation;
 pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
 pub use encrypted::KeyEncryption;
+pub use inspect::{inspect, Inspected};
 pub use issuer::IssuerCertificate;
 pub use key::{KeyError, PrivateKey};
 pub use leaf::{read_leaf, LeafFacts};
@@ -34,8 +37,11 @@ pub use pbe::LockError;
 pub use pem::PemError;
 pub use pkcs12::{read_pkcs12, write_pkcs12, Pkcs12, Pkcs12Contents, Pkcs12Encryption, Pkcs12Error};
 pub use profile::{CaProfile, LeafProfile};
+pub use proof::proves;
 pub use read::CertificateError;
 pub use request::{belongs_to, request_pem, Request, RequestError};
+
+use crate::secret::Secret;
 
 /// A certificate as PEM: `CERTIFICATE`, 64 columns, LF.
 pub fn certificate_pem(der: &[u8]) -> String {
@@ -55,6 +61,11 @@ pub fn crl_pem(der: &[u8]) -> String {
 /// How many revocation lists begin in a text, readable or not.
 pub fn count_crls(text: &[u8]) -> usize {
     pem::count(pem::CRL, text)
+}
+
+/// What base64 in lines of any width says, as it stands in a profile's `<pkcs12>`.
+pub fn from_base64(text: &[u8]) -> Option<Secret> {
+    pem::unarmoured(text).map(Secret::new)
 }
 
 /// The SHA-256 digest that fingerprints a certificate.

@@ -9,14 +9,16 @@ use std::{
 };
 
 /// What each room may use of the others, beside the words. Whoever adds a line here changes the design.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("inventory", &[]),
     ("pki", &["inventory"]),
     ("openvpn", &["inventory", "settings"]),
     ("settings", &["inventory", "openvpn", "pki", "template"]),
     ("template", &["openvpn", "settings"]),
     ("bundle", &["inventory", "openvpn", "pki", "settings", "template"]),
-    ("findings", &["inventory"]),
+    ("import", &["openvpn", "pki"]),
+    ("handshake", &["pki"]),
+    ("findings", &["bundle", "handshake", "import", "inventory", "openvpn", "pki"]),
     ("vault", &[]),
     ("world", &[]),
     ("files", &[]),
@@ -28,6 +30,8 @@ const MAY_USE: [(&str, &[&str]); 18] = [
         &[
             "bundle",
             "files",
+            "findings",
+            "import",
             "inventory",
             "openvpn",
             "pki",
@@ -51,6 +55,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "enroll",
             "files",
             "findings",
+            "import",
             "install",
             "inventory",
             "openvpn",

@@ -222,6 +222,10 @@ impl Place {
         if example.contains("--key-passphrase-file") {
             place.file("vpn/client1.txt", "for its owner\n", 0o600);
         }
+        if example.starts_with("vpnpki verify") {
+            let (output, code) = place.run(&place.vpn, "vpnpki export client1");
+            assert_eq!(code, Some(0), "{output}");
+        }
         if example.contains(" unlocker ") {
             place.people_with_keys(example);
         }

@@ -44,6 +44,14 @@ pub enum AuthorityError {
     /// A bundle could not be made.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// What was made would not have worked.
+    #[error("the bundle of `{name}` was not handed over: {why}")]
+    Broken {
+        /// Whose.
+        name: Name,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The vault, or something sealed, did not open.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -374,7 +374,7 @@ impl Making<'_> {
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Shared {
         let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
-        Shared { ca_pem: issuer.pem(), control_key, made: self.now, server: Some(server) }
+        Shared { ca_pem: issuer.pem(), control_key, server: Some(server), now: self.now }
     }
 
     fn commit(

@@ -170,7 +170,7 @@ impl Unlocked {
         let binding = Binding::control_channel_key(&self.authority, None);
         let server = servers.then(|| server_share(view, now)).transpose()?;
         let control_key = self.vault.unseal(&binding, &secret.sealed)?;
-        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key, made: now, server })
+        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key, server, now })
     }
 
     /// What is a peer's own, the key held against the certificate.

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     authority::{
         deliver::{Content, Destination, Outputs, Passphrases, StagedBundle},
+        handover::Meant,
         issue, Authority, AuthorityError,
     },
     bundle::{self, Bundle, ClientMaterial, Format, Key, Part, Passphrase, ServerMaterial},
@@ -44,9 +45,10 @@ pub(super) struct Shared {
     pub ca_pem: String,
     /// As it is in the store: the servers'.
     pub control_key: Secret,
-    pub made: Time,
     /// Only where a server is among the peers, since a CRL may be large.
     pub server: Option<ServerShare>,
+    /// When bundles are made, and as of when they must work.
+    pub now: Time,
 }
 
 /// What only servers' bundles hold.
@@ -107,13 +109,14 @@ impl Workshop<'_> {
             return Ok(None);
         }
         let control_key = self.control_key(shared, own.role)?;
+        let meant = Meant::of(&own, &control_key, shared.now);
         let ca_pem = shared.ca_pem.clone();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key, recipients, .. } = own;
                 let (passphrase, new_passphrase) = self.passphrase(outputs)?;
                 let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key, passphrase };
-                let staged = self.stage_client(&material, &recipients, outputs)?;
+                let staged = self.stage_client(&material, &meant, &recipients, outputs)?;
                 Ok(staged.map(|staged| StagedBundle { new_passphrase, ..staged }))
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
@@ -122,7 +125,7 @@ impl Workshop<'_> {
                 let key_pem = key.into_here(outputs.order.format(Role::Server))?;
                 let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
                 let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
-                self.stage_server(&name, &material, outputs)
+                self.stage_server(&name, &material, &meant, outputs)
             }
         }
     }
@@ -152,7 +155,7 @@ impl Workshop<'_> {
             ControlChannel::TlsCryptV2 => {
                 let server = ServerKey::parse(stored).map_err(|_| other())?;
                 if role == Role::Client {
-                    return Ok(ClientKey::wrap(&server, self.world.random()?, shared.made).to_pem());
+                    return Ok(ClientKey::wrap(&server, self.world.random()?, shared.now).to_pem());
                 }
             }
         }
@@ -177,10 +180,12 @@ impl Workshop<'_> {
     fn stage_client(
         &self,
         material: &ClientMaterial,
+        meant: &Meant,
         recipients: &[String],
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::client(&self.settings, &self.templates, material, &outputs.order)?;
+        meant.refuse_broken(&made, material.passphrase.as_ref().map(Passphrase::secret))?;
         self.stage_made(&material.name, Role::Client, recipients, made, outputs)
     }
 
@@ -188,9 +193,11 @@ impl Workshop<'_> {
         &self,
         name: &Name,
         material: &ServerMaterial,
+        meant: &Meant,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::server(&self.settings, &self.templates, material, &outputs.order)?;
+        meant.refuse_broken(&made, None)?;
         self.stage_made(name, Role::Server, &[], made, outputs)
     }
 

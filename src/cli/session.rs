@@ -42,6 +42,11 @@ impl Session {
         named.unwrap_or_else(|| PathBuf::from("pki"))
     }
 
+    /// Whether somebody said which directory that is.
+    pub fn names_a_directory(&self) -> bool {
+        self.global.pki.is_some() || self.environment.dir.is_some()
+    }
+
     pub fn json(&self) -> bool {
         self.global.json
     }

@@ -9,6 +9,8 @@ pub struct Line {
     /// Whether a `#` or `;` stands outside quotes. `OpenVPN` begins a comment there only where a word could begin,
     /// `OpenVPN` Connect and Tunnelblick anywhere.
     pub comment: bool,
+    /// Whether such a comment begins within a word, so that what the directive says depends on who reads it.
+    pub cut: bool,
 }
 
 /// Why a line or a value cannot stand in a configuration.
@@ -70,6 +72,7 @@ struct Reader {
     word: String,
     words: Vec<String>,
     comment: bool,
+    cut: bool,
 }
 
 #[derive(Default, PartialEq, Clone, Copy)]
@@ -87,6 +90,11 @@ impl Reader {
         while let Some(character) = characters.next() {
             if character == '\\' && self.within != Within::Single {
                 let escaped = characters.next().ok_or(LineError::FinalBackslash)?;
+                // `parse_line` looks for a comment before it looks at the escape
+                if self.within == Within::Space && matches!(escaped, '#' | ';') {
+                    self.comment = true;
+                    break;
+                }
                 self.escaped(escaped)?;
             } else if matches!(character, '#' | ';') && self.within == Within::Space {
                 self.comment = true;
@@ -116,7 +124,8 @@ impl Reader {
             (Within::Space, '\'') => self.within = Within::Single,
             (Within::Bare, ' ' | '\t') | (Within::Double, '"') | (Within::Single, '\'') => self.end_word(),
             (within, _) => {
-                self.comment |= within == Within::Bare && matches!(character, '#' | ';');
+                self.cut |= within == Within::Bare && matches!(character, '#' | ';');
+                self.comment |= self.cut;
                 self.keep(character);
             }
         }
@@ -144,7 +153,7 @@ impl Reader {
         if self.words.len() > MOST_WORDS {
             return Err(LineError::TooManyWords);
         }
-        Ok(Line { words: self.words, comment: self.comment })
+        Ok(Line { words: self.words, comment: self.comment, cut: self.cut })
     }
 }
 
@@ -176,6 +185,7 @@ mod tests {
             (r#"a "b \" \\ c" "#, vec!["a", "b \" \\ c"]),
             (r"a b\ c", vec!["a", "b c"]),
             (r"a \ b", vec!["a", "b"]),
+            (r"a \;b", vec!["a"]),
             (r#"a "" b"#, vec!["a", "", "b"]),
             (r#"a "b"c"#, vec!["a", "b", "c"]),
             (r#"a b"c"d"#, vec!["a", "b\"c\"d"]),
@@ -189,6 +199,7 @@ mod tests {
     fn says_where_others_see_a_comment() {
         assert!(read("a b#c").unwrap().comment);
         assert!(read("a #c").unwrap().comment);
+        assert!(read("a b#c").unwrap().cut && !read("a #c").unwrap().cut);
         assert!(!read("a \"b#c;\" ';'").unwrap().comment);
     }
 
@@ -209,7 +220,7 @@ mod tests {
         #[test]
         fn what_is_quoted_is_read_back(value in "\\PC{0,60}") {
             let line = read(&format!("x {}", quote(&value).unwrap())).unwrap();
-            prop_assert_eq!(line, Line { words: vec!["x".to_owned(), value], comment: false });
+            prop_assert_eq!(line, Line { words: vec!["x".to_owned(), value], comment: false, cut: false });
         }
 
         #[test]

@@ -80,16 +80,33 @@ impl PrivateKey {
         match pem::decode(pem::PRIVATE_KEY, text) {
             Ok(pkcs8) => Self::from_pkcs8(&pkcs8),
             Err(_) if pem::mentions(pem::ENCRYPTED_PRIVATE_KEY, text) => Err(KeyError::Encrypted),
-            Err(_) if ["RSA PRIVATE KEY", "EC PRIVATE KEY"].iter().any(|label| pem::mentions(label, text)) => {
+            Err(_) if [pem::RSA_PRIVATE_KEY, pem::EC_PRIVATE_KEY].iter().any(|label| pem::mentions(label, text)) => {
                 Err(KeyError::Traditional)
             }
             Err(error) => Err(KeyError::Pem(error)),
         }
     }
 
+    /// Reads a key in every form that `OpenVPN` reads: PKCS#8, and PKCS#1 and SEC 1 from before it.
+    pub fn from_any_pem(text: &[u8]) -> Result<Self, KeyError> {
+        match Self::from_pem(text) {
+            // RFC 1421, 4.6.1.1: what OpenSSL before 1.0 encrypted keys with
+            Err(KeyError::Traditional) if pem::mentions_text("Proc-Type: 4,ENCRYPTED", text) => {
+                Err(KeyError::Encrypted)
+            }
+            Err(KeyError::Traditional) => Self::from_pair(Pair::read_traditional(text).ok_or(KeyError::Unsupported)?),
+            read => read,
+        }
+    }
+
     /// PKCS#8 version 1 as PEM, 64 columns, LF. Version 2 is refused by OpenSSL 3.0 and `GnuTLS`.
     pub fn to_pem(&self) -> Secret {
         Secret::from(pem::encode(pem::PRIVATE_KEY, &self.pkcs8))
+    }
+
+    /// PKCS#8 version 1 in DER, for whoever makes a key of their own of it.
+    pub fn to_pkcs8(&self) -> Secret {
+        Secret::new(self.pkcs8.to_vec())
     }
 
     /// PKCS#8 version 1 in DER.
@@ -113,7 +130,10 @@ impl PrivateKey {
     }
 
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        let pair = Pair::read(der).ok_or(KeyError::Unsupported)?;
+        Self::from_pair(Pair::read(der).ok_or(KeyError::Unsupported)?)
+    }
+
+    fn from_pair(pair: Pair) -> Result<Self, KeyError> {
         let spki = pair.spki().map_err(|_| KeyError::Library("reduced to its public part"))?;
         let algorithm = Algorithm::of(&spki).map_err(KeyError::Public)?;
         let pkcs8 = pair.pkcs8().map_err(|_| KeyError::Library("written"))?;
@@ -136,6 +156,19 @@ impl Pair {
             .or_else(|_| p384().map(|pair| Self::Ecdsa(Algorithm::P384, pair)))
             .or_else(|_| Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519))
             .or_else(|_| RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa))
+            .ok()
+    }
+
+    /// PKCS#1 (RFC 8017, A.1.2) or SEC 1 (RFC 5915).
+    fn read_traditional(text: &[u8]) -> Option<Self> {
+        if let Ok(pkcs1) = pem::decode(pem::RSA_PRIVATE_KEY, text) {
+            return RsaKeyPair::from_der(&pkcs1).map(Self::Rsa).ok();
+        }
+        let sec1 = pem::decode(pem::EC_PRIVATE_KEY, text).ok()?;
+        let p256 = || EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, &sec1);
+        let p384 = || EcdsaKeyPair::from_private_key_der(&ECDSA_P384_SHA384_ASN1_SIGNING, &sec1);
+        (p256().map(|pair| Self::Ecdsa(Algorithm::P256, pair)))
+            .or_else(|_| p384().map(|pair| Self::Ecdsa(Algorithm::P384, pair)))
             .ok()
     }
 

@@ -52,6 +52,11 @@ pub(super) fn mentions(label: &str, text: &[u8]) -> bool {
     position(text, format!("-----BEGIN {label}-----").as_bytes()).is_some()
 }
 
+/// Whether these words stand somewhere in `text`.
+pub(super) fn mentions_text(words: &str, text: &[u8]) -> bool {
+    position(text, words.as_bytes()).is_some()
+}
+
 /// How many blocks with this label begin somewhere in `text`.
 pub(super) fn count(label: &str, text: &[u8]) -> usize {
     let begin = format!("-----BEGIN {label}-----");
@@ -79,6 +84,24 @@ fn contents(label: &'static str, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, Pem
     Ok(der)
 }
 
+/// The octets in base64 without armour, whatever white space stands between.
+pub(super) fn unarmoured(text: &[u8]) -> Option<Vec<u8>> {
+    let (begin, end) = ("-----BEGIN DATA-----\n", "\n-----END DATA-----\n");
+    let digits = || text.iter().filter(|octet| !octet.is_ascii_whitespace());
+    let count = digits().count();
+    // room for all of it at once: there may be a key in it
+    let mut armoured = Zeroizing::new(Vec::with_capacity(count + count / 64 + begin.len() + end.len() + 1));
+    armoured.extend_from_slice(begin.as_bytes());
+    for (place, digit) in digits().enumerate() {
+        if place > 0 && place % 64 == 0 {
+            armoured.push(b'\n');
+        }
+        armoured.push(*digit);
+    }
+    armoured.extend_from_slice(end.as_bytes());
+    contents("DATA", &armoured).ok().map(|mut octets| std::mem::take(&mut *octets))
+}
+
 /// Looks at the rest only where the first octet fits: a list has megabytes.
 fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
     let mut start = 0;
@@ -94,6 +117,8 @@ fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) const CRL: &str = "X509 CRL";
 pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY";
+pub(super) const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
+pub(super) const EC_PRIVATE_KEY: &str = "EC PRIVATE KEY";
 pub(super) const ENCRYPTED_PRIVATE_KEY: &str = "ENCRYPTED PRIVATE KEY";
 pub(super) const REQUEST: &str = "CERTIFICATE REQUEST";
 /// As RFC 2986's first implementations wrote it (RFC 7468, 7).
@@ -134,6 +159,14 @@ mod tests {
         #[test]
         fn what_is_armoured_comes_back(der in prop::collection::vec(any::<u8>(), 1..300)) {
             prop_assert_eq!(decode(CRL, encode(CRL, &der).as_bytes()).unwrap().to_vec(), der);
+        }
+
+        #[test]
+        fn what_is_not_armoured_comes_back(der in prop::collection::vec(any::<u8>(), 1..300), width in 1_usize..90) {
+            let text = encode(CRL, &der);
+            let digits: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+            let lines: Vec<_> = digits.as_bytes().chunks(width).collect();
+            prop_assert_eq!(unarmoured(&lines.join(&b"\r\n"[..])), Some(der));
         }
 
         #[test]

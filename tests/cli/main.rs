@@ -40,3 +40,4 @@ mod tampering;
 mod templates;
 mod terminal;
 mod unlockers;
+mod verify;

@@ -1,0 +1,77 @@
+//! Revocation lists: the server's about this client, the client's own about servers, and what the inventory knows.
+//! Knows no disk; a list comes read.
+
+use super::{identity::Subjects, other::Revocations, Against, Faults, Place};
+use crate::{
+    import::Credentials,
+    inventory::Status,
+    pki::{inspect::Signed, Inspected},
+    time::Time,
+};
+
+pub(super) fn check(
+    credentials: Option<&Credentials<'_>>,
+    subjects: &Subjects<'_>,
+    against: &Against,
+    faults: &mut Faults,
+) {
+    if let Some(piece) = credentials.and_then(|credentials| credentials.piece("crl-verify")) {
+        match Revocations::read(piece.bytes, &subjects.authorities) {
+            Ok(list) => current(&list, "the CRL in the profile", Place::of(piece), against.now, faults),
+            Err(why) => faults.fails(Place::of(piece), format!("the CRL in the profile is of no use: {why}")),
+        }
+    }
+    let place = subjects.own.as_ref().map_or(Place::WHOLE, |(_, place)| *place);
+    match against.other.and_then(|other| Some((other, other.revocations.as_ref()?))) {
+        Some((other, Ok(list))) => {
+            current(list, &format!("the CRL of {}", other.whose), place, against.now, faults);
+            if let Some((certificate, place)) = &subjects.own {
+                refused(certificate, list, *place, faults);
+            }
+        }
+        Some((other, Err(why))) => faults.fails(place, format!("the CRL of {} is of no use: {why}", other.whose)),
+        None => {}
+    }
+    known(subjects, against, faults);
+}
+
+/// What the inventory says of a certificate of its own CA. The list decides who gets in; what it does not say yet, the
+/// next one will.
+fn known(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
+    let (Some(inventory), Some((certificate, place)), Some(other)) = (against.inventory, &subjects.own, against.other)
+    else {
+        return;
+    };
+    let ours = other.authorities.iter().any(|ca| certificate.signed_by(ca) == Signed::Yes);
+    let Some(serial) = certificate.serial.filter(|_| ours) else { return };
+    let Some(known) = inventory(&serial) else {
+        return faults.warns(*place, format!("serial {serial} is not in the inventory of {}", other.whose));
+    };
+    if known.status(against.now) == Status::Superseded {
+        let until = known.overlap_ends.map_or_else(String::new, |ends| format!(" until {}", ends.date()));
+        faults.warns(*place, format!("the certificate was renewed; this one is accepted{until}"));
+    }
+    let listed = matches!(&other.revocations, Some(Ok(list)) if list.refused.contains_key(&serial));
+    if let Some(refusal) = known.refusal(against.now).filter(|_| !listed) {
+        let what = if refusal.is_hold() { "suspended" } else { "revoked" };
+        faults.fails(*place, format!("the certificate is {what} since {}", refusal.at.date()));
+    }
+}
+
+fn current(list: &Revocations, what: &str, place: Place<'_>, now: Time, faults: &mut Faults) {
+    let validity = list.validity;
+    if now > validity.not_after() {
+        faults.fails(place, format!("{what} ended on {}, and with it every connection", validity.not_after().date()));
+    } else if now < validity.not_before() {
+        faults.fails(place, format!("{what} begins on {} only: nobody is let in before", validity.not_before().date()));
+    }
+}
+
+fn refused(certificate: &Inspected, list: &Revocations, place: Place<'_>, faults: &mut Faults) {
+    let Some(serial) = certificate.serial.filter(|_| certificate.issuer_der == list.issuer_der) else { return };
+    if let Some(revocation) = list.refused.get(&serial) {
+        let what = if revocation.is_hold() { "suspended" } else { "revoked" };
+        faults
+            .fails(place, format!("the certificate is {what} since {} ({})", revocation.at.date(), revocation.reason));
+    }
+}
