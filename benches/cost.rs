@@ -17,8 +17,8 @@ use vpnpki::{
     inventory::{ActId, Change, Identity, Issuer, Reason, Revocation, Role},
     openvpn::StaticKey,
     pki::{
-        certificate_pem, crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile, IssuerCertificate, LeafProfile,
-        PrivateKey, RevokedEntry,
+        certificate_pem, crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile,
+        IssuerCertificate, LeafProfile, PrivateKey, RevokedEntry,
     },
     secret::Secret,
     serial::Serial,

@@ -8,7 +8,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use rustls::{
     client::ClientConnection,
     crypto::{aws_lc_rs, CryptoProvider},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    pki_types::{
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
+    },
     server::{ServerConnection, WebPkiClientVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
     time_provider::TimeProvider,
@@ -77,10 +79,12 @@ pub fn shake(
     server: &End<'_>,
     crl: Option<&[u8]>,
 ) -> Result<Agreed, Refused> {
-    let setting = Setting { provider: Arc::new(aws_lc_rs::default_provider()), clock: Arc::new(Clock::at(now)), version };
+    let setting =
+        Setting { provider: Arc::new(aws_lc_rs::default_provider()), clock: Arc::new(Clock::at(now)), version };
     let client = setting.client(client, judge).map_err(untried("the client"))?;
     let server = setting.server(server, crl).map_err(untried("the server"))?;
-    let name = ServerName::try_from("server").expect("six letters are a host name");
+    // no name is sent or looked at, but one is asked for
+    let name = ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]));
     let client = ClientConnection::new(Arc::new(client), name).map_err(|error| Refused::Untried(error.to_string()))?;
     let server = ServerConnection::new(Arc::new(server)).map_err(|error| Refused::Untried(error.to_string()))?;
     agree(version, client, server)
@@ -229,9 +233,13 @@ fn words(error: &rustls::Error) -> String {
             Fault::Expired | Fault::ExpiredContext { .. } => "its certificate has ended".to_owned(),
             Fault::NotValidYet | Fault::NotValidYetContext { .. } => "its certificate is not valid yet".to_owned(),
             Fault::UnknownIssuer => "no CA that is known here signed its certificate".to_owned(),
-            Fault::BadSignature => "a signature does not fit its certificate: the key is another's, or the CA is".to_owned(),
+            Fault::BadSignature => {
+                "a signature does not fit its certificate: the key is another's, or the CA is".to_owned()
+            }
             Fault::ExpiredRevocationList | Fault::ExpiredRevocationListContext { .. } => "the CRL has ended".to_owned(),
-            Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => "its certificate is not for this side".to_owned(),
+            Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
+                "its certificate is not for this side".to_owned()
+            }
             other => escape(&other.to_string()),
         },
         rustls::Error::General(why) => why.clone(),

@@ -54,10 +54,14 @@ impl Meant {
 
 fn broken(made: &Bundle, expected: &Expected) -> Option<String> {
     let parts = match made {
-        Bundle::Parts(parts) => Ok(parts.iter().map(|part| Part { name: part.name.clone(), bytes: copy(&part.bytes) }).collect()),
+        Bundle::Parts(parts) => {
+            Ok(parts.iter().map(|part| Part { name: part.name.clone(), bytes: copy(&part.bytes) }).collect())
+        }
         Bundle::File(bytes) if archive::is_zip(bytes.expose()) => archive::files(bytes.expose()),
         // PKCS#12 is DER, which no profile begins as
-        Bundle::File(bytes) if bytes.expose().starts_with(&[0x30]) => return proof::broken_pkcs12(bytes.expose(), expected),
+        Bundle::File(bytes) if bytes.expose().starts_with(&[0x30]) => {
+            return proof::broken_pkcs12(bytes.expose(), expected)
+        }
         Bundle::File(bytes) => Ok(vec![Part { name: "profile.ovpn".to_owned(), bytes: copy(bytes) }]),
     };
     let parts: Vec<Part> = match parts {

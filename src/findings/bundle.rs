@@ -79,8 +79,11 @@ pub struct Against<'a> {
     /// The programs that it is for; none for every one that the default profile is promised to work with.
     pub programs: &'a [Program],
     /// What the authority knows of a serial of its own CA.
-    pub inventory: Option<&'a dyn Fn(&Serial) -> Option<Certificate>>,
+    pub inventory: Option<&'a Inventory<'a>>,
 }
+
+/// Looks a serial up.
+pub type Inventory<'a> = dyn Fn(&Serial) -> Option<Certificate> + 'a;
 
 /// Everything that is to be said about a client's bundle, in the order of its lines.
 pub fn check(package: &Package, against: &Against) -> Vec<Fault> {
@@ -185,7 +188,8 @@ impl Faults {
     }
 
     fn sorted(mut self) -> Vec<Fault> {
-        self.0.sort_by(|one, other| (&one.part, one.line, one.severity).cmp(&(&other.part, other.line, other.severity)));
+        self.0
+            .sort_by(|one, other| (&one.part, one.line, one.severity).cmp(&(&other.part, other.line, other.severity)));
         self.0.dedup();
         self.0
     }
@@ -217,7 +221,6 @@ impl fmt::Display for Severity {
         })
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -57,7 +57,8 @@ pub fn files(bytes: &[u8]) -> Result<Vec<Part>, ArchiveError> {
 /// One entry; none for a directory. What it says of its size is not believed.
 fn file(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize, room: usize) -> Result<Option<Part>, ArchiveError> {
     let failed = |name: &str, why: String| ArchiveError::Entry { name: escape(name), why: escape(&why) };
-    let mut entry = archive.by_index(index).map_err(|error| failed(&format!("entry {}", index + 1), error.to_string()))?;
+    let mut entry =
+        archive.by_index(index).map_err(|error| failed(&format!("entry {}", index + 1), error.to_string()))?;
     let name = entry.name().map_err(|error| failed(&format!("entry {}", index + 1), error.to_string()))?.into_owned();
     if entry.enclosed_name().is_none() || name.contains('\\') {
         return Err(ArchiveError::Name(escape(&name)));

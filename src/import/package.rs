@@ -139,11 +139,17 @@ mod tests {
 
     #[test]
     fn references_are_relative_to_the_profile() {
-        for (reference, path) in [("ca.crt", "a/b/ca.crt"), ("./x/../ca.crt", "a/b/ca.crt"), ("../ca.crt", "a/ca.crt"), ("/etc/ca.crt", "/etc/ca.crt")] {
+        for (reference, path) in [
+            ("ca.crt", "a/b/ca.crt"),
+            ("./x/../ca.crt", "a/b/ca.crt"),
+            ("../ca.crt", "a/ca.crt"),
+            ("/etc/ca.crt", "/etc/ca.crt"),
+        ] {
             assert_eq!(joined("a/b/config.ovpn", reference), path);
         }
         assert_eq!(joined("config.ovpn", "../../ca.crt"), "../../ca.crt");
-        let profile = Profile::read(b"ca ca.crt\ncert [inline]\n<key>\nx\n</key>\ntls-auth ta.key 1\ncrl-verify d dir\nverb 3\n");
+        let profile =
+            Profile::read(b"ca ca.crt\ncert [inline]\n<key>\nx\n</key>\ntls-auth ta.key 1\ncrl-verify d dir\nverb 3\n");
         assert_eq!(references(&profile), [(1, "ca", "ca.crt"), (6, "tls-auth", "ta.key")]);
     }
 

@@ -104,7 +104,12 @@ impl<'a> Profile<'a> {
                     self.directives.push(Directive { line: number, words: vec![name], block: None, within_connection });
                 }
                 Some((name, block)) => {
-                    self.directives.push(Directive { line: number, words: vec![name], block: Some(block), within_connection });
+                    self.directives.push(Directive {
+                        line: number,
+                        words: vec![name],
+                        block: Some(block),
+                        within_connection,
+                    });
                 }
                 None => self.directives.push(Directive { line: number, words, block: None, within_connection }),
             }
@@ -118,12 +123,18 @@ impl<'a> Profile<'a> {
         if (newline || between_words) && directive::read(&text) == Err(LineError::FinalBackslash) {
             // what comes next counts as a space that is escaped: part of the last word, or nothing
             text.pop();
-            self.fault(number, Reader::Everybody, false, "ends in a backslash, which makes its end part of the last word");
+            self.fault(
+                number,
+                Reader::Everybody,
+                false,
+                "ends in a backslash, which makes its end part of the last word",
+            );
         }
         let mut words = match directive::read(&text) {
             Ok(Line { words, cut, .. }) => {
                 if cut && words.first().is_some_and(|word| !word.starts_with(['#', ';'])) {
-                    let what = "has `#` or `;` within a word, where the line ends for them: put the word in double quotes";
+                    let what =
+                        "has `#` or `;` within a word, where the line ends for them: put the word in double quotes";
                     self.fault(number, Reader::ConnectAndTunnelblick, false, what);
                 }
                 words
@@ -153,7 +164,8 @@ impl<'a> Profile<'a> {
             self.fault(number, Reader::Everybody, true, "holds a NUL byte, at which OpenVPN ends the line");
         }
         let text = String::from_utf8_lossy(&line[..end]);
-        let control = |character: char| character.is_control() && !character.is_ascii_whitespace() && character != '\u{b}';
+        let control =
+            |character: char| character.is_control() && !character.is_ascii_whitespace() && character != '\u{b}';
         if text.contains(control) {
             self.fault(number, Reader::Everybody, false, "holds a control character");
         }
@@ -168,7 +180,9 @@ impl<'a> Profile<'a> {
             let Some((at, inner)) = lines.next() else { break };
             if inner.trim_ascii_start().starts_with(close.as_bytes()) {
                 if inner.trim_ascii_end() != close.as_bytes() || inner.starts_with(b" ") || inner.starts_with(b"\t") {
-                    let what = format!("`</{shown}>` does not stand alone at the beginning of its line, and is not found there");
+                    let what = format!(
+                        "`</{shown}>` does not stand alone at the beginning of its line, and is not found there"
+                    );
                     self.fault(at, Reader::Connect, true, &what);
                 }
                 if line.first().is_some_and(u8::is_ascii_whitespace) {
@@ -237,7 +251,11 @@ mod tests {
 
     fn said(text: &str) -> Vec<String> {
         let profile = Profile::read(text.as_bytes());
-        profile.faults.iter().map(|fault| format!("{} {:?} {} {}", fault.line, fault.reader, fault.fatal, fault.what)).collect()
+        profile
+            .faults
+            .iter()
+            .map(|fault| format!("{} {:?} {} {}", fault.line, fault.reader, fault.fatal, fault.what))
+            .collect()
     }
 
     fn words(text: &str) -> Vec<String> {
@@ -246,7 +264,8 @@ mod tests {
 
     #[test]
     fn directives_and_blocks_come_with_their_lines() {
-        let text = "\u{feff}client\r\n# remark\r\n\r\n--remote vpn 1194 # here\r\n<ca>\r\none\r\n two\r\n</ca>\r\nverb 3";
+        let text =
+            "\u{feff}client\r\n# remark\r\n\r\n--remote vpn 1194 # here\r\n<ca>\r\none\r\n two\r\n</ca>\r\nverb 3";
         let profile = Profile::read(text.as_bytes());
         let found: Vec<_> = profile.directives.iter().map(|found| (found.line, found.name(), found.block)).collect();
         assert_eq!(
@@ -268,11 +287,20 @@ mod tests {
 
     #[test]
     fn what_openvpn_refuses_is_said_with_its_line() {
-        assert_eq!(said("client\na \\n"), ["2 OpenVpn true a backslash stands before `n`: OpenVPN knows only `\\\\`, `\\\"` and `\\ `"]);
+        assert_eq!(
+            said("client\na \\n"),
+            ["2 OpenVpn true a backslash stands before `n`: OpenVPN knows only `\\\\`, `\\\"` and `\\ `"]
+        );
         assert_eq!(said("a b\\"), ["1 OpenVpn true the line ends in a backslash"]);
-        assert_eq!(said("a b\\\n"), ["1 Everybody false ends in a backslash, which makes its end part of the last word"]);
+        assert_eq!(
+            said("a b\\\n"),
+            ["1 Everybody false ends in a backslash, which makes its end part of the last word"]
+        );
         assert_eq!(said("a 'b"), ["1 OpenVpn true a quote (') is not closed"]);
-        assert_eq!(said(&format!("{}\n", "a".repeat(255))), ["1 OpenVpn true the line has 255 bytes, OpenVPN reads at most 254"]);
+        assert_eq!(
+            said(&format!("{}\n", "a".repeat(255))),
+            ["1 OpenVpn true the line has 255 bytes, OpenVPN reads at most 254"]
+        );
         assert_eq!(said("<ca>\nx\n"), ["1 Everybody true `<ca>` is never closed by `</ca>`"]);
         assert_eq!(said(&"a ".repeat(17)), ["1 OpenVpn false has more than 16 words, and the rest is dropped"]);
         assert!(said("a\0b")[0].contains("NUL"));
@@ -301,7 +329,7 @@ mod tests {
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), text in "(</?(ca|connection|key)>|[a-z\"'\\\\#; ]{0,9}|\r?\n){0,30}") {
             for bytes in [bytes.as_slice(), text.as_bytes()] {
                 let profile = Profile::read(bytes);
-                let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+                let lines = bytes.split(|&byte| byte == b'\n').count();
                 prop_assert!(profile.directives.iter().all(|directive| (1..=lines).contains(&directive.line)));
                 prop_assert!(profile.faults.iter().all(|fault| (1..=lines).contains(&fault.line)));
             }

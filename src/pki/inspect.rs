@@ -81,7 +81,7 @@ pub enum KeyKind {
 /// The digest of a signature, as far as programs differ about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SignatureKind {
-    /// SHA-256, SHA-384, SHA-512, or an EdDSA.
+    /// SHA-256, SHA-384, SHA-512, or an `EdDSA`.
     Sound,
     /// SHA-1.
     Sha1,
@@ -216,14 +216,18 @@ fn signature_kind(algorithm: &Oid<'_>) -> SignatureKind {
         // RFC 3279, 2.2; RFC 4055, 5; RFC 5758, 3.2; RFC 8410, 3
         "1.2.840.113549.1.1.4" => SignatureKind::Md5,
         "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" | "1.3.14.3.2.29" => SignatureKind::Sha1,
-        "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.2"
-        | "1.2.840.10045.4.3.3" | "1.2.840.10045.4.3.4" => SignatureKind::Sound,
+        "1.2.840.113549.1.1.11"
+        | "1.2.840.113549.1.1.12"
+        | "1.2.840.113549.1.1.13"
+        | "1.2.840.10045.4.3.2"
+        | "1.2.840.10045.4.3.3"
+        | "1.2.840.10045.4.3.4" => SignatureKind::Sound,
         other if EDWARDS.contains(&other) => SignatureKind::Sound,
         _ => SignatureKind::Other,
     }
 }
 
-/// `C=KG, ST=NA, CN=x`: what `verify-x509-name N subject` is compared with (`x509_get_subject`, ssl_verify_openssl.c).
+/// `C=KG, ST=NA, CN=x`: what `verify-x509-name N subject` is compared with (`x509_get_subject`, `ssl_verify_openssl.c`).
 fn one_line(name: &X509Name<'_>) -> String {
     let registry = oid::OidRegistry::default().with_x509();
     let attribute = |attribute: &AttributeTypeAndValue<'_>| {
@@ -297,7 +301,14 @@ mod tests {
 
     #[test]
     fn kinds_of_keys_are_told_apart() {
-        let kinds = [KeyKind::Ec(256), KeyKind::Ec(384), KeyKind::Rsa(2048), KeyKind::Rsa(3072), KeyKind::Rsa(4096), KeyKind::Edwards];
+        let kinds = [
+            KeyKind::Ec(256),
+            KeyKind::Ec(384),
+            KeyKind::Rsa(2048),
+            KeyKind::Rsa(3072),
+            KeyKind::Rsa(4096),
+            KeyKind::Edwards,
+        ];
         for (algorithm, kind) in Algorithm::ALL.into_iter().zip(kinds) {
             assert_eq!(inspect(sample::issuer(algorithm).0.der()).unwrap().key, kind);
         }

@@ -91,7 +91,9 @@ impl PrivateKey {
     pub fn from_any_pem(text: &[u8]) -> Result<Self, KeyError> {
         match Self::from_pem(text) {
             // RFC 1421, 4.6.1.1: what OpenSSL before 1.0 encrypted keys with
-            Err(KeyError::Traditional) if pem::mentions_text("Proc-Type: 4,ENCRYPTED", text) => Err(KeyError::Encrypted),
+            Err(KeyError::Traditional) if pem::mentions_text("Proc-Type: 4,ENCRYPTED", text) => {
+                Err(KeyError::Encrypted)
+            }
             Err(KeyError::Traditional) => Self::from_pair(Pair::read_traditional(text).ok_or(KeyError::Unsupported)?),
             read => read,
         }

@@ -6,9 +6,7 @@ use std::{fs, time::Instant};
 
 use serde_json::Value;
 use vpnpki::{
-    pki::{
-        certificates_from_pem, write_pkcs12, KeyEncryption, Pkcs12Contents, Pkcs12Encryption, PrivateKey,
-    },
+    pki::{certificates_from_pem, write_pkcs12, KeyEncryption, Pkcs12Contents, Pkcs12Encryption, PrivateKey},
     secret::Secret,
 };
 
@@ -72,8 +70,16 @@ fn a_bundle_of_the_other_control_channel_works_too() {
     let text = site.text("client1.ovpn");
     site.write("changed.ovpn", &text.replace("key-direction 1", "key-direction 0"));
     let at = line(&text, "<tls-auth>");
-    fails(&site, "verify changed.ovpn", &format!(":{at}: fails: the directions of `tls-auth` do not fit: 0 here, 0 at the authority"));
-    fails(&site, "verify client1.ovpn --server server", &format!(":{at}: fails: has a `tls-auth` key, and the server in `server` wants `tls-crypt`"));
+    fails(
+        &site,
+        "verify changed.ovpn",
+        &format!(":{at}: fails: the directions of `tls-auth` do not fit: 0 here, 0 at the authority"),
+    );
+    fails(
+        &site,
+        "verify client1.ovpn --server server",
+        &format!(":{at}: fails: has a `tls-auth` key, and the server in `server` wants `tls-crypt`"),
+    );
 }
 
 #[test]
@@ -83,7 +89,11 @@ fn a_swapped_key_is_named_with_both_lines() {
     let own = site.text("client1.ovpn");
     let text = changed(&site, block(&own, "key"), block(&other, "key"));
     let (key, cert) = (line(&text, "<key>"), line(&text, "<cert>"));
-    fails(&site, "verify changed.ovpn", &format!(":{key}: fails: the private key is not that of the certificate in line {cert}"));
+    fails(
+        &site,
+        "verify changed.ovpn",
+        &format!(":{key}: fails: the private key is not that of the certificate in line {cert}"),
+    );
 }
 
 #[test]
@@ -95,11 +105,23 @@ fn who_is_revoked_suspended_or_renewed_is_told() {
     site.run("suspend client2 --no-publish").exits(0);
     fs::copy(site.path("client3.ovpn"), site.path("old.ovpn")).expect("a copy");
     site.run("renew client3 --force").succeeds();
-    fails(&site, "verify client1.ovpn", &format!(":{cert}: fails: the certificate is revoked since {today} (unspecified)"));
-    fails(&site, "verify client2.ovpn", &format!(":{cert}: fails: the certificate is suspended since {today} (certificateHold)"));
+    fails(
+        &site,
+        "verify client1.ovpn",
+        &format!(":{cert}: fails: the certificate is revoked since {today} (unspecified)"),
+    );
+    fails(
+        &site,
+        "verify client2.ovpn",
+        &format!(":{cert}: fails: the certificate is suspended since {today} (certificateHold)"),
+    );
     works(&site, "verify client3.ovpn");
     let old = site.run("verify old.ovpn");
-    assert!(old.stdout.contains("the certificate was renewed; this one is accepted until") || old.stdout.contains("superseded"), "{old}");
+    assert!(
+        old.stdout.contains("the certificate was renewed; this one is accepted until")
+            || old.stdout.contains("superseded"),
+        "{old}"
+    );
 }
 
 #[test]
@@ -122,8 +144,14 @@ fn another_authority_answers_nobody_of_this_one() {
     let said = site.refuses("verify other.ovpn", 1, "");
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{said}");
-    assert_eq!(lines[0], format!("other.ovpn:{ca}: fails: no CA in `ca` signed the certificate of the server `server`"));
-    assert_eq!(lines[1], format!("other.ovpn:{cert}: fails: no CA by which the authority knows clients signed the certificate"));
+    assert_eq!(
+        lines[0],
+        format!("other.ovpn:{ca}: fails: no CA in `ca` signed the certificate of the server `server`")
+    );
+    assert_eq!(
+        lines[1],
+        format!("other.ovpn:{cert}: fails: no CA by which the authority knows clients signed the certificate")
+    );
     assert_eq!(
         lines[2],
         format!("other.ovpn:{key}: fails: `tls-crypt` is not the key of the authority, which drops every packet of this client without a word")
@@ -137,7 +165,10 @@ fn what_does_not_fit_the_servers_settings_is_told_with_its_line() {
     let at = line(&site.text("client1.ovpn"), "nobind");
     for (added, why) in [
         ("comp-lzo no", "`comp-lzo`, and the authority has no compression: the tunnel carries nothing"),
-        ("data-ciphers BF-CBC", "none of its ciphers is one of the authority (AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305)"),
+        (
+            "data-ciphers BF-CBC",
+            "none of its ciphers is one of the authority (AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305)",
+        ),
         ("tls-version-max 1.1", "`tls-version-max` leaves no TLS version that the authority has"),
         ("verify-x509-name vpn name", "`verify-x509-name vpn name` fits no server: `CN=server`"),
         ("a \\x", "a backslash stands before `x`: OpenVPN knows only `\\\\`, `\\\"` and `\\ `"),
@@ -173,7 +204,8 @@ fn what_a_profile_lacks_is_told() {
     }
     changed(&site, "</ca>\n", "");
     let at = line(&own, "<ca>");
-    let said = site.refuses("verify changed.ovpn", 1, &format!("changed.ovpn:{at}: fails: `<ca>` is never closed by `</ca>`"));
+    let said =
+        site.refuses("verify changed.ovpn", 1, &format!("changed.ovpn:{at}: fails: `<ca>` is never closed by `</ca>`"));
     assert!(said.stdout.contains("does not work"), "{said}");
     let text = changed(&site, block(&own, "key"), "");
     let at = line(&text, "<cert>");
@@ -207,7 +239,9 @@ fn files_beside_a_profile_are_read_and_missed() {
     fs::rename(site.path("client1/ca.crt"), site.path("client1/other.crt")).expect("a file");
     let at = line(&site.text("client1/config.ovpn"), "ca ca.crt");
     let said = site.refuses("verify client1", 1, "");
-    let why = format!("client1/config.ovpn:{at}: fails: `ca` names `ca.crt`, which is not there\nclient1: does not work: 1 fault\n");
+    let why = format!(
+        "client1/config.ovpn:{at}: fails: `ca` names `ca.crt`, which is not there\nclient1: does not work: 1 fault\n"
+    );
     assert_eq!(said.stdout, why);
     fails(&site, "verify nothing.ovpn", ": fails: there is no such file");
     fails(&site, "verify server", ": fails: it is a server's; `--server DIR` holds clients' bundles against it");
@@ -245,43 +279,66 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn encrypted_keys_and_pkcs12_files_are_opened_by_their_passphrase() {
     let site = Site::new();
     let own = site.text("client1.ovpn");
-    let key = PrivateKey::from_pem(block(&own, "key").as_bytes()).ok().expect("a key");
+    let key = PrivateKey::from_pem(block(&own, "key").as_bytes()).expect("a key");
     let passphrase = Secret::from("correct horse".to_owned());
-    let locked = key.to_encrypted_pem(&passphrase, KeyEncryption::Aes256).ok().expect("a key");
+    let locked = key.to_encrypted_pem(&passphrase, KeyEncryption::Aes256).expect("a key");
     let text = changed(&site, block(&own, "key"), &format!("<key>\n{}</key>\n", locked.expose_text().expect("text")));
     let at = line(&text, "<key>");
     site.write("right.txt", "correct horse\n");
     site.write("wrong.txt", "battery staple\n");
     let said = site.run("verify changed.ovpn").succeeds();
-    let note = format!("changed.ovpn:{at}: note: the private key is encrypted and was not opened; `--key-passphrase-file` opens it\n");
+    let note = format!(
+        "changed.ovpn:{at}: note: the private key is encrypted and was not opened; `--key-passphrase-file` opens it\n"
+    );
     assert_eq!(said.stdout, format!("{note}changed.ovpn: works\n"));
     works(&site, "verify changed.ovpn --key-passphrase-file right.txt");
-    site.refuses("verify changed.ovpn --key-passphrase-file wrong.txt", 1, "the passphrase is wrong, or what it opens is damaged");
+    site.refuses(
+        "verify changed.ovpn --key-passphrase-file wrong.txt",
+        1,
+        "the passphrase is wrong, or what it opens is damaged",
+    );
 
     let ders = |name: &str| certificates_from_pem(block(&own, name).as_bytes()).expect("certificates").remove(0);
     let name = "client1".parse().expect("a name");
     let contents = Pkcs12Contents { name: &name, key: &key, certificate: &ders("cert"), ca: &ders("ca") };
-    let file = write_pkcs12(&contents, &passphrase, Pkcs12Encryption::Modern).ok().expect("a file");
+    let file = write_pkcs12(&contents, &passphrase, Pkcs12Encryption::Modern).expect("a file");
     fs::write(site.path("client1.p12"), file.expose()).expect("a file");
     let said = site.run("verify client1.p12").succeeds();
-    assert_eq!(said.stdout, "client1.p12: note: the PKCS#12 was not opened; `--key-passphrase-file` opens it\nclient1.p12: works\n");
+    assert_eq!(
+        said.stdout,
+        "client1.p12: note: the PKCS#12 was not opened; `--key-passphrase-file` opens it\nclient1.p12: works\n"
+    );
     works(&site, "verify client1.p12 --key-passphrase-file right.txt");
-    site.refuses("verify client1.p12 --key-passphrase-file wrong.txt", 1, "client1.p12: fails: the PKCS#12 cannot be used");
+    site.refuses(
+        "verify client1.p12 --key-passphrase-file wrong.txt",
+        1,
+        "client1.p12: fails: the PKCS#12 cannot be used",
+    );
     site.run("revoke client1 --no-publish").exits(0);
-    site.refuses("verify client1.p12 --key-passphrase-file right.txt", 1, "client1.p12: fails: the certificate is revoked since");
+    site.refuses(
+        "verify client1.p12 --key-passphrase-file right.txt",
+        1,
+        "client1.p12: fails: the certificate is revoked since",
+    );
 }
 
 #[test]
 fn a_handshake_says_who_refuses_whom() {
     let (site, other) = (Site::made("--issue client1 --issue client2"), Site::new());
     fs::copy(other.path("client1.ovpn"), site.path("other.ovpn")).expect("a copy");
-    let shook = |version: &str, suite: &str| format!("client1.ovpn: shook hands with `server`: {version}, {suite}, X25519\n");
-    let both = shook("TLS 1.2", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384") + &shook("TLS 1.3", "TLS13_AES_256_GCM_SHA384");
+    let shook =
+        |version: &str, suite: &str| format!("client1.ovpn: shook hands with `server`: {version}, {suite}, X25519\n");
+    let both =
+        shook("TLS 1.2", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384") + &shook("TLS 1.3", "TLS13_AES_256_GCM_SHA384");
     for side in ["", " --server server"] {
         let said = site.run(&format!("verify client1.ovpn --handshake{side}")).succeeds();
         assert_eq!(said.stdout, format!("{both}client1.ovpn: works\n"));
     }
-    site.refuses("verify other.ovpn --handshake", 1, "other.ovpn: fails: handshakes of TLS 1.2 and 1.3 with `server`: the client refuses the server: ");
+    site.refuses(
+        "verify other.ovpn --handshake",
+        1,
+        "other.ovpn: fails: handshakes of TLS 1.2 and 1.3 with `server`: the client refuses the server: ",
+    );
     site.run("revoke client2 --no-publish").exits(0);
     let refused = "handshakes of TLS 1.2 and 1.3 with `server`: the server refuses the client: ";
     site.refuses("verify client2.ovpn --handshake", 1, &format!("{refused}its certificate is revoked"));
@@ -292,7 +349,11 @@ fn a_handshake_says_who_refuses_whom() {
     changed(&site, "name-prefix", "name");
     works(&site, "verify changed.ovpn --handshake");
     changed(&site, "\"server\" name-prefix", "\"other\" name-prefix");
-    site.refuses("verify changed.ovpn --handshake", 1, "the client refuses the server: `CN=server` is not the name that `verify-x509-name` asks for");
+    site.refuses(
+        "verify changed.ovpn --handshake",
+        1,
+        "the client refuses the server: `CN=server` is not the name that `verify-x509-name` asks for",
+    );
 }
 
 #[test]
@@ -330,7 +391,12 @@ fn scripts_get_each_fault_with_its_place() {
     assert_eq!((&json["command"], &json["changed"]), (&Value::from("verify"), &Value::from(false)));
     let file = &json["files"][0];
     assert_eq!((&file["file"], &file["works"]), (&Value::from("changed.ovpn"), &Value::from(false)));
-    let fault = file["faults"].as_array().expect("a list").iter().find(|fault| fault["severity"] == "fails").expect("a failure");
+    let fault = file["faults"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|fault| fault["severity"] == "fails")
+        .expect("a failure");
     assert_eq!(fault["line"], line(&site.text("changed.ovpn"), "comp-lzo"));
     assert_eq!(json["files"][1]["works"], true);
 }
@@ -355,12 +421,19 @@ fn two_hundred_bundles_in_one_call() {
 fn a_bundle_that_would_not_work_is_not_handed_over() {
     let site = Site::new();
     fs::create_dir(site.path("pki/templates")).expect("a directory");
-    let template = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/client.conf")).expect("the template");
+    let template =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/client.conf")).expect("the template");
     let whole = |text: &str| site.write("pki/templates/client.conf", text);
     for (text, why) in [
-        (template.replace("{{ credentials }}", "{{ credentials }}\ncert other.crt"), "names `other.crt` for `cert`, which is not in it"),
+        (
+            template.replace("{{ credentials }}", "{{ credentials }}\ncert other.crt"),
+            "names `other.crt` for `cert`, which is not in it",
+        ),
         (template.replace("client\ndev tun", "dev tun"), "its profile has no `client`"),
-        (template.replace("{{ credentials }}", "{{ credentials }}\n<tls-auth>\nx\n</tls-auth>"), "it has no control channel key, or several"),
+        (
+            template.replace("{{ credentials }}", "{{ credentials }}\n<tls-auth>\nx\n</tls-auth>"),
+            "it has no control channel key, or several",
+        ),
     ] {
         whole(&text);
         let said = site.refuses("export client1 -o again.ovpn", 1, "the bundle of `client1` was not handed over: ");

@@ -19,8 +19,10 @@ fn openvpn_reads(dir: &Path, bytes: &[u8]) -> (bool, String) {
 /// Whether our reader finds nothing that stops it, and each `setenv` has the words that `OpenVPN` takes (options.c).
 fn we_read(bytes: &[u8]) -> bool {
     let profile = Profile::read(bytes);
-    let fatal = profile.faults.iter().any(|fault| fault.fatal && matches!(fault.reader, Reader::Everybody | Reader::OpenVpn));
-    !fatal && profile.all("setenv").all(|directive| directive.block.is_some() || (2..=3).contains(&directive.words.len()))
+    let fatal =
+        profile.faults.iter().any(|fault| fault.fatal && matches!(fault.reader, Reader::Everybody | Reader::OpenVpn));
+    !fatal
+        && profile.all("setenv").all(|directive| directive.block.is_some() || (2..=3).contains(&directive.words.len()))
 }
 
 #[track_caller]
@@ -114,7 +116,9 @@ fn every_directive_that_openvpn_names_is_known() {
     let site = Site::new();
     let help = Command::new("openvpn").arg("--help").output().expect("openvpn").stdout;
     let help = String::from_utf8_lossy(&help).into_owned();
-    let name = |line: &'_ str| -> Option<String> { Some(line.strip_prefix("--")?.split_whitespace().next()?.trim_end_matches(':').to_owned()) };
+    let name = |line: &'_ str| -> Option<String> {
+        Some(line.strip_prefix("--")?.split_whitespace().next()?.trim_end_matches(':').to_owned())
+    };
     let names: Vec<String> = help.lines().filter_map(name).collect();
     assert!(names.len() > 200, "{help}");
     for name in names {
@@ -122,7 +126,10 @@ fn every_directive_that_openvpn_names_is_known() {
     }
     for name in ["no-such-directive", "</ca>", "\u{feff}verb"] {
         let (taken, said) = openvpn_reads(site.dir(), format!("\n{name}\n").as_bytes());
-        assert!(!taken && said.contains("Unrecognized option") && !vpnpki::openvpn::known::is_known(name), "{name}: {said}");
+        assert!(
+            !taken && said.contains("Unrecognized option") && !vpnpki::openvpn::known::is_known(name),
+            "{name}: {said}"
+        );
     }
 }
 

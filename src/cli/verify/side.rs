@@ -8,7 +8,7 @@ use crate::{
     authority::{Authority, Keyholder, KeyholderError},
     cli::{session::Session, Failure},
     files,
-    findings::bundle::OtherSide,
+    findings::bundle::{Inventory, OtherSide},
     inventory::Certificate,
     pki,
     secret::Secret,
@@ -40,7 +40,7 @@ pub enum Trial {
 /// The other side, read.
 pub struct Side<'a> {
     pub other: Option<OtherSide>,
-    pub inventory: Option<Box<dyn Fn(&Serial) -> Option<Certificate> + 'a>>,
+    pub inventory: Option<Box<Inventory<'a>>>,
     pub warnings: Vec<String>,
 }
 
@@ -61,7 +61,8 @@ impl<'a> Opened<'a> {
         match self {
             Self::Nobody => Ok(Side { other: None, inventory: None, warnings: vec![ALONE.to_owned()] }),
             Self::Server(dir) => {
-                let package = load::directory(dir).map_err(|why| Failure::refused(format!("`{}`: {why}", files::shown(dir))))?;
+                let package =
+                    load::directory(dir).map_err(|why| Failure::refused(format!("`{}`: {why}", files::shown(dir))))?;
                 let (other, warnings) = OtherSide::of(format!("the server in `{}`", files::shown(dir)), &package);
                 Ok(Side { other: Some(other), inventory: None, warnings })
             }
@@ -70,12 +71,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-fn of_authority<'a>(
-    authority: &'a Authority,
-    session: &Session,
-    now: Time,
-    trial: Trial,
-) -> Result<Side<'a>, Failure> {
+fn of_authority<'a>(authority: &'a Authority, session: &Session, now: Time, trial: Trial) -> Result<Side<'a>, Failure> {
     let view = authority.view()?;
     let unlocked = match trial {
         Trial::Handshake => Some(authority.unlock(&*view, session)?),

@@ -69,7 +69,10 @@ fn well_formed(own: &Control, credentials: &Credentials<'_>, faults: &mut Faults
 fn compare(own: &Control, theirs: &Control, place: Place<'_>, whose: &str, faults: &mut Faults) {
     if let (Some(key), Some(theirs)) = (&own.key, &theirs.key) {
         if key.to_pem().expose() != theirs.to_pem().expose() {
-            let why = format!("`{}` is not the key of {whose}, which drops every packet of this client without a word", own.word);
+            let why = format!(
+                "`{}` is not the key of {whose}, which drops every packet of this client without a word",
+                own.word
+            );
             faults.fails(place, why);
         }
     }
@@ -82,8 +85,13 @@ fn compare(own: &Control, theirs: &Control, place: Place<'_>, whose: &str, fault
         _ => false,
     };
     if !fits {
-        let said = |direction: &Option<String>| direction.clone().map_or("none".to_owned(), |said| crate::name::escape(&said));
-        let why = format!("the directions of `tls-auth` do not fit: {} here, {} at {whose}", said(&own.direction), said(&theirs.direction));
+        let said =
+            |direction: &Option<String>| direction.clone().map_or("none".to_owned(), |said| crate::name::escape(&said));
+        let why = format!(
+            "the directions of `tls-auth` do not fit: {} here, {} at {whose}",
+            said(&own.direction),
+            said(&theirs.direction)
+        );
         faults.fails(place, why);
     }
 }

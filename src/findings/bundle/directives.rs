@@ -55,9 +55,13 @@ fn unknown(profile: &Profile<'_>, faults: &mut Faults) {
 
 /// Whatever stops another client's certificate from answering (tls-options.rst, `--remote-cert-tls`).
 fn peer_checks(profile: &Profile<'_>, faults: &mut Faults) {
-    let checks = ["remote-cert-tls", "remote-cert-eku", "verify-x509-name", "peer-fingerprint", "verify-hash", "ns-cert-type"];
+    let checks =
+        ["remote-cert-tls", "remote-cert-eku", "verify-x509-name", "peer-fingerprint", "verify-hash", "ns-cert-type"];
     if !checks.iter().any(|name| profile.last(name).is_some()) {
-        faults.warns(Place::WHOLE, "there is no `remote-cert-tls server`: whoever has a client's certificate can pose as the server");
+        faults.warns(
+            Place::WHOLE,
+            "there is no `remote-cert-tls server`: whoever has a client's certificate can pose as the server",
+        );
     }
     if let Some(directive) = profile.last("verify-x509-name").filter(|directive| directive.parameter(2).is_none()) {
         let why = "`verify-x509-name` without a type compares the whole subject; say `name` or `name-prefix` where a CN is meant";
@@ -66,8 +70,10 @@ fn peer_checks(profile: &Profile<'_>, faults: &mut Faults) {
 }
 
 fn remotes(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
-    let (port, proto) = (other.value("port").or(other.value("lport")).unwrap_or(PORT), other.value("proto").unwrap_or(UDP));
-    let default_port = profile.last("port").or(profile.last("rport")).and_then(|directive| directive.parameter(1)).unwrap_or(PORT);
+    let (port, proto) =
+        (other.value("port").or(other.value("lport")).unwrap_or(PORT), other.value("proto").unwrap_or(UDP));
+    let default_port =
+        profile.last("port").or(profile.last("rport")).and_then(|directive| directive.parameter(1)).unwrap_or(PORT);
     for remote in profile.all("remote") {
         let asked = remote.parameter(2).unwrap_or(default_port);
         let by = remote.parameter(3).or(proto_of(profile, remote)).unwrap_or(UDP);
@@ -84,7 +90,8 @@ fn remotes(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
 /// `proto` of the same place: within `<connection>` it counts for its block, else for all.
 fn proto_of<'p>(profile: &'p Profile<'_>, remote: &Directive<'_>) -> Option<&'p str> {
     let near = profile.all("proto").filter(|proto| proto.within_connection == remote.within_connection);
-    let chosen = if remote.within_connection { near.min_by_key(|proto| proto.line.abs_diff(remote.line)) } else { near.last() };
+    let chosen =
+        if remote.within_connection { near.min_by_key(|proto| proto.line.abs_diff(remote.line)) } else { near.last() };
     chosen.or_else(|| profile.last("proto")).and_then(|proto| proto.parameter(1))
 }
 
@@ -94,10 +101,16 @@ fn compression(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     match (COMPRESSION.iter().find(|name| profile.last(name).is_some()), theirs) {
         (Some(name), false) => {
             let line = profile.last(name).map_or(1, |directive| directive.line);
-            faults.fails(Place::line(line), format!("`{name}`, and {} has no compression: the tunnel carries nothing", other.whose));
+            faults.fails(
+                Place::line(line),
+                format!("`{name}`, and {} has no compression: the tunnel carries nothing", other.whose),
+            );
         }
         (None, true) => {
-            let why = format!("{} has compression and the profile none: the tunnel carries nothing unless it is pushed", other.whose);
+            let why = format!(
+                "{} has compression and the profile none: the tunnel carries nothing unless it is pushed",
+                other.whose
+            );
             faults.warns(Place::WHOLE, why);
         }
         _ => {}
@@ -127,7 +140,12 @@ fn digest(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     let theirs = other.value("auth").unwrap_or(DIGEST);
     if !own.eq_ignore_ascii_case(theirs) {
         let place = profile.last("auth").map_or(Place::WHOLE, |directive| Place::line(directive.line));
-        let why = format!("`auth {}`, and {} has `auth {}`: with `tls-auth` no packet is accepted", escape(own), other.whose, escape(theirs));
+        let why = format!(
+            "`auth {}`, and {} has `auth {}`: with `tls-auth` no packet is accepted",
+            escape(own),
+            other.whose,
+            escape(theirs)
+        );
         faults.fails(place, why);
     }
 }
@@ -136,8 +154,10 @@ fn versions(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     let own = |name: &str| profile.last(name).and_then(|directive| directive.parameter(1));
     let (least, most) = (own("tls-version-min"), own("tls-version-max"));
     let (their_least, their_most) = (other.value("tls-version-min").or(Some("1.2")), other.value("tls-version-max"));
-    let above = |least: Option<&str>, most: Option<&str>| matches!((least, most), (Some(least), Some(most)) if least > most);
-    for (name, clash) in [("tls-version-min", above(least, their_most)), ("tls-version-max", above(their_least, most))] {
+    let above =
+        |least: Option<&str>, most: Option<&str>| matches!((least, most), (Some(least), Some(most)) if least > most);
+    for (name, clash) in [("tls-version-min", above(least, their_most)), ("tls-version-max", above(their_least, most))]
+    {
         if clash {
             let line = profile.last(name).map_or(1, |directive| directive.line);
             faults.fails(Place::line(line), format!("`{name}` leaves no TLS version that {} has", other.whose));

@@ -77,7 +77,7 @@ fn judge_own(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
     }
 }
 
-/// In a block it is base64, in a file DER (`tls_ctx_load_pkcs12`, ssl_openssl.c).
+/// In a block it is base64, in a file DER (`tls_ctx_load_pkcs12`, `ssl_openssl.c`).
 fn pkcs12<'a>(piece: &Piece<'a>, against: &Against, subjects: &mut Subjects<'a>, faults: &mut Faults) {
     let place = Place::of(piece);
     if piece.part.is_some() {
@@ -183,7 +183,9 @@ fn private_key(piece: &Piece<'_>, certificate: &Inspected, place: Place<'_>, aga
             let other = place.line.map_or_else(String::new, |line| format!(" in line {line}"));
             faults.fails(at, format!("the private key is not that of the certificate{other}"));
         }
-        KeyProof::Closed => faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it"),
+        KeyProof::Closed => {
+            faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it")
+        }
         KeyProof::Unread(error) => faults.notes(at, format!("the private key was not compared: {error}")),
         KeyProof::Damaged(error) => faults.fails(at, format!("the private key cannot be used: {error}")),
     }
@@ -201,20 +203,27 @@ fn judge(certificate: &Inspected, place: Place<'_>, now: Time, faults: &mut Faul
         Some(purposes) if !purposes.client => {
             faults.fails(place, "the certificate is not for clients: its extendedKeyUsage lacks clientAuth");
         }
-        None => faults.warns(place, "the certificate has no extendedKeyUsage: a server that says `remote-cert-tls client` refuses it"),
+        None => faults.warns(
+            place,
+            "the certificate has no extendedKeyUsage: a server that says `remote-cert-tls client` refuses it",
+        ),
         Some(_) => {}
     }
     match certificate.key_usage {
         // OpenSSL's purpose of an SSL client (v3_purp.c, check_purpose_ssl_client)
         Some(usage) if usage & (DIGITAL_SIGNATURE | KEY_AGREEMENT) == 0 => {
-            faults.fails(place, "the certificate's keyUsage has neither digitalSignature nor keyAgreement, so no server takes it");
+            faults.fails(
+                place,
+                "the certificate's keyUsage has neither digitalSignature nor keyAgreement, so no server takes it",
+            );
         }
-        None => faults.warns(place, "the certificate has no keyUsage: a server that says `remote-cert-tls client` refuses it"),
+        None => faults
+            .warns(place, "the certificate has no keyUsage: a server that says `remote-cert-tls client` refuses it"),
         Some(_) => {}
     }
 }
 
-/// What a server makes of the CN (`verify_cert`, ssl_verify.c; `TLS_USERNAME_LEN` is 64).
+/// What a server makes of the CN (`verify_cert`, `ssl_verify.c`; `TLS_USERNAME_LEN` is 64).
 fn common_name(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     match certificate.common_names.as_slice() {
         [] => faults.fails(place, "the certificate's subject has no CN, without which servers refuse it"),
@@ -223,23 +232,36 @@ fn common_name(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
             faults.fails(place, format!("the certificate's CN has {} bytes, servers take at most 64", name.len()));
         }
         [_] => {}
-        _ => faults.warns(place, "the certificate has several CNs: servers take the last with OpenSSL, the first with mbed TLS"),
+        _ => faults.warns(
+            place,
+            "the certificate has several CNs: servers take the last with OpenSSL, the first with mbed TLS",
+        ),
     }
 }
 
-/// OpenSSL's security level 1, which `tls-cert-profile legacy` means (`tls_ctx_set_cert_profile`, ssl_openssl.c).
+/// OpenSSL's security level 1, which `tls-cert-profile legacy` means (`tls_ctx_set_cert_profile`, `ssl_openssl.c`).
 fn strength(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     match certificate.key {
-        KeyKind::Rsa(bits) if bits < 1024 => faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build")),
-        KeyKind::Rsa(bits) if bits < 2048 => {
-            faults.warns(place, format!("an RSA key of {bits} bits is weak, and refused with `tls-cert-profile preferred`"));
+        KeyKind::Rsa(bits) if bits < 1024 => {
+            faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build"))
         }
-        KeyKind::OtherCurve => faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused"),
+        KeyKind::Rsa(bits) if bits < 2048 => {
+            faults.warns(
+                place,
+                format!("an RSA key of {bits} bits is weak, and refused with `tls-cert-profile preferred`"),
+            );
+        }
+        KeyKind::OtherCurve => {
+            faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused")
+        }
         _ => {}
     }
     match certificate.signature {
         SignatureKind::Md5 => faults.fails(place, "the certificate is signed with MD5, which no current build accepts"),
-        SignatureKind::Sha1 => faults.fails(place, "the certificate is signed with SHA-1, which builds with OpenSSL 3 refuse (`ca md too weak`)"),
+        SignatureKind::Sha1 => faults.fails(
+            place,
+            "the certificate is signed with SHA-1, which builds with OpenSSL 3 refuse (`ca md too weak`)",
+        ),
         SignatureKind::Sound | SignatureKind::Other => {}
     }
 }

@@ -75,7 +75,10 @@ impl OtherSide {
         let control = Control::of(&profile, &credentials);
         let keys = credentials.piece("key").map(|piece| Secret::new(piece.bytes.to_vec())).into_iter().collect();
         for (_, name, path) in &credentials.missing {
-            said.push(format!("`{name}` of {whose} names `{}`, which is not there: not compared", crate::name::escape(path)));
+            said.push(format!(
+                "`{name}` of {whose} names `{}`, which is not there: not compared",
+                crate::name::escape(path)
+            ));
         }
         let directives = profile.directives.into_iter().map(|directive| directive.words).collect();
         (Self { whose, authorities, certificates: own, keys, revocations, control, directives }, said)
@@ -103,7 +106,8 @@ impl Revocations {
     /// Reads a list, which must be that of one of these CAs.
     pub fn read(pem: &[u8], authorities: &[Inspected]) -> Result<Self, String> {
         let crl = Crl::from_pem(pem).map_err(|error| error.to_string())?;
-        let of = |authority: &Inspected| IssuerCertificate::parse(&authority.der).is_ok_and(|ca| crl.verify(&ca).is_ok());
+        let of =
+            |authority: &Inspected| IssuerCertificate::parse(&authority.der).is_ok_and(|ca| crl.verify(&ca).is_ok());
         if !authorities.iter().any(of) {
             return Err(CrlError::OtherIssuer.to_string());
         }

@@ -70,9 +70,8 @@ fn kind(certificate: &Inspected) -> program::KeyKind {
 fn line_of(profile: &Profile<'_>, what: &str) -> Option<usize> {
     let named = what.strip_prefix('`')?.strip_suffix('`')?;
     let bare = named.trim_start_matches('<').trim_end_matches('>');
-    let fits = |directive: &&crate::import::Directive<'_>| {
-        directive.words.join(" ") == named || directive.name() == bare
-    };
+    let fits =
+        |directive: &&crate::import::Directive<'_>| directive.words.join(" ") == named || directive.name() == bare;
     profile.directives.iter().find(fits).map(|directive| directive.line)
 }
 

@@ -121,7 +121,9 @@ fn certified(own: &Inspected, authorities: &[Inspected], expected: &Expected) ->
     if meant.first() != Some(&own.der) {
         return Err("the certificate in it is another than was asked for".to_owned());
     }
-    for (whose, certificate) in authorities.iter().map(|ca| ("the CA in it", ca)).chain([("the certificate in it", own)]) {
+    for (whose, certificate) in
+        authorities.iter().map(|ca| ("the CA in it", ca)).chain([("the certificate in it", own)])
+    {
         if let Some(ended) = ended(certificate, expected.now) {
             return Err(format!("{whose} {ended}"));
         }

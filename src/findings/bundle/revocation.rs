@@ -71,6 +71,7 @@ fn refused(certificate: &Inspected, list: &Revocations, place: Place<'_>, faults
     let Some(serial) = certificate.serial.filter(|_| certificate.issuer_der == list.issuer_der) else { return };
     if let Some(revocation) = list.refused.get(&serial) {
         let what = if revocation.is_hold() { "suspended" } else { "revoked" };
-        faults.fails(place, format!("the certificate is {what} since {} ({})", revocation.at.date(), revocation.reason));
+        faults
+            .fails(place, format!("the certificate is {what} since {} ({})", revocation.at.date(), revocation.reason));
     }
 }

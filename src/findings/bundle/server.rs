@@ -28,8 +28,12 @@ pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time
     if let (Some((certificate, place)), false) = (&subjects.own, other.authorities.is_empty()) {
         match hangs_from(certificate, &other.authorities, &subjects.extra, now) {
             Signed::Yes => {}
-            Signed::Unverified => faults.notes(*place, "the signature of the certificate is of a kind that was not verified here"),
-            Signed::No => faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose)),
+            Signed::Unverified => {
+                faults.notes(*place, "the signature of the certificate is of a kind that was not verified here")
+            }
+            Signed::No => {
+                faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose))
+            }
         }
     }
     for authority in other.authorities.iter().filter(|authority| !subjects.authorities.contains(authority)) {
@@ -48,10 +52,16 @@ fn asked_of_clients(subjects: &Subjects<'_>, other: &OtherSide, faults: &mut Fau
         return;
     }
     if certificate.purposes.is_none() {
-        faults.fails(*place, format!("the certificate has no extendedKeyUsage, and {} says `remote-cert-tls client`", other.whose));
+        faults.fails(
+            *place,
+            format!("the certificate has no extendedKeyUsage, and {} says `remote-cert-tls client`", other.whose),
+        );
     }
     if certificate.key_usage.is_none() {
-        faults.fails(*place, format!("the certificate has no keyUsage, and {} says `remote-cert-tls client`", other.whose));
+        faults.fails(
+            *place,
+            format!("the certificate has no keyUsage, and {} says `remote-cert-tls client`", other.whose),
+        );
     }
 }
 
@@ -70,7 +80,12 @@ fn answers(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &OtherSide, no
             faults.fails(place, format!("the certificate of the server `{name}` {ended}"));
         }
         if server.purposes.is_some_and(|purposes| !purposes.server) {
-            faults.fails(place, format!("the certificate of the server `{name}` is not for servers: its extendedKeyUsage lacks serverAuth"));
+            faults.fails(
+                place,
+                format!(
+                    "the certificate of the server `{name}` is not for servers: its extendedKeyUsage lacks serverAuth"
+                ),
+            );
         } else if asks && (server.purposes.is_none() || server.key_usage.is_none()) {
             faults.fails(place, format!("the certificate of the server `{name}` lacks keyUsage or extendedKeyUsage, which `remote-cert-tls server` wants"));
         }
@@ -87,13 +102,18 @@ fn connect_takes(server: &Inspected) -> bool {
     server.key_usage.is_none_or(|usage| exact.contains(&usage))
 }
 
-/// `verify-x509-name` against the servers' names (`verify_peer_cert`, ssl_verify.c).
+/// `verify-x509-name` against the servers' names (`verify_peer_cert`, `ssl_verify.c`).
 fn named(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     let Some(directive) = profile.last("verify-x509-name") else { return };
     let Some(wanted) = directive.parameter(1) else { return };
     if !other.certificates.iter().any(|server| fits(directive.parameter(2), wanted, server)) {
-        let names: Vec<String> = other.certificates.iter().map(|server| format!("`{}`", escape(&server.subject))).collect();
-        let why = format!("`verify-x509-name {}` fits no server: {}", escape(&directive.words[1..].join(" ")), names.join(", "));
+        let names: Vec<String> =
+            other.certificates.iter().map(|server| format!("`{}`", escape(&server.subject))).collect();
+        let why = format!(
+            "`verify-x509-name {}` fits no server: {}",
+            escape(&directive.words[1..].join(" ")),
+            names.join(", ")
+        );
         faults.fails(Place::line(directive.line), why);
     }
 }

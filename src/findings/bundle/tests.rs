@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 
 use super::*;
@@ -62,12 +63,24 @@ fn a_good_bundle_of_another_program_is_good() {
 
 #[test]
 fn what_a_client_may_not_be_is_said() {
-    says(&profile(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]), "fails: the certificate is not for clients");
+    says(
+        &profile(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+        "fails: the certificate is not for clients",
+    );
     says(&profile(|params| params.extended_key_usages.clear()), "warning: the certificate has no extendedKeyUsage");
-    says(&profile(|params| params.key_usages = vec![KeyUsagePurpose::KeyEncipherment]), "fails: the certificate's keyUsage has neither");
+    says(
+        &profile(|params| params.key_usages = vec![KeyUsagePurpose::KeyEncipherment]),
+        "fails: the certificate's keyUsage has neither",
+    );
     says(&profile(|params| params.key_usages.clear()), "warning: the certificate has no keyUsage");
-    says(&profile(|params| params.distinguished_name = rcgen::DistinguishedName::new()), "fails: the certificate's subject has no CN");
-    says(&profile(|params| params.distinguished_name.push(DnType::CommonName, "n".repeat(65))), "fails: the certificate's CN has 65 bytes");
+    says(
+        &profile(|params| params.distinguished_name = rcgen::DistinguishedName::new()),
+        "fails: the certificate's subject has no CN",
+    );
+    says(
+        &profile(|params| params.distinguished_name.push(DnType::CommonName, "n".repeat(65))),
+        "fails: the certificate's CN has 65 bytes",
+    );
 }
 
 #[test]
@@ -86,7 +99,10 @@ fn a_client_of_another_ca_is_warned_of_and_refused_where_the_server_is_known() {
         },
     );
     let faults = check(&package(good.as_bytes()), &Against { other: Some(&server), ..against("2026-11-22") });
-    assert!(faults.iter().any(|fault| fault.why == "no CA by which the server knows clients signed the certificate"), "{faults:?}");
+    assert!(
+        faults.iter().any(|fault| fault.why == "no CA by which the server knows clients signed the certificate"),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -113,7 +129,10 @@ fn an_intermediate_is_found_where_it_is_and_only_with_its_root() {
 #[test]
 fn two_control_channel_keys_and_broken_ones_are_said() {
     let good = profile(|_| {});
-    says(&format!("{good}<tls-crypt>\nx\n</tls-crypt>\n<tls-auth>\nx\n</tls-auth>\n"), "fails: `tls-auth` and `tls-crypt` exclude each other");
+    says(
+        &format!("{good}<tls-crypt>\nx\n</tls-crypt>\n<tls-auth>\nx\n</tls-auth>\n"),
+        "fails: `tls-auth` and `tls-crypt` exclude each other",
+    );
     says(&format!("{good}<tls-crypt>\nx\n</tls-crypt>\n"), "fails: `tls-crypt`: this is no OpenVPN static key");
     says(
         &format!("{good}<tls-crypt-v2>\n-----BEGIN OpenVPN tls-crypt-v2 server key-----\n</tls-crypt-v2>\n"),
@@ -136,7 +155,7 @@ proptest! {
         let place = at.index(bytes.len());
         bytes.splice(place..(place + octets.len()).min(GOOD.len()), octets);
         bytes.truncate(GOOD.len().saturating_sub(cut.index(GOOD.len()) / 9));
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let lines = bytes.split(|&byte| byte == b'\n').count();
         let faults = check(&package(&bytes), &against("2026-11-22"));
         prop_assert!(faults.iter().all(|fault| fault.line.is_none_or(|line| line <= lines)), "{:?}", faults);
         let _ = archive::files(&bytes).is_ok();

@@ -42,7 +42,10 @@ pub fn handshakes(package: &Package, against: &Against) -> (Vec<Shaken>, Vec<Fau
                 one_server(&client.end(), &profile, other, place, certificate, against, &mut shaken, &mut faults);
             }
             if other.certificates.is_empty() {
-                faults.notes(Place::WHOLE, format!("no handshake was tried: {} has no server's certificate", other.whose));
+                faults.notes(
+                    Place::WHOLE,
+                    format!("no handshake was tried: {} has no server's certificate", other.whose),
+                );
             }
         }
         _ => faults.notes(Place::WHOLE, "no handshake was tried, since the client's key was not opened"),
@@ -65,7 +68,8 @@ impl Client<'_> {
 
 fn client<'k>(own: &Inspected, subjects: &Subjects<'_>, key: &'k PrivateKey) -> Client<'k> {
     // OpenSSL adds to the chain what it finds among the CAs (SSL_CTX_build_cert_chain)
-    let between = subjects.extra.iter().chain(subjects.authorities.iter().filter(|authority| !authority.is_self_issued()));
+    let between =
+        subjects.extra.iter().chain(subjects.authorities.iter().filter(|authority| !authority.is_self_issued()));
     Client {
         authorities: ders(&subjects.authorities),
         chain: [own].into_iter().chain(between).map(|certificate| certificate.der.clone()).collect(),
@@ -121,7 +125,8 @@ fn judge(profile: &Profile<'_>) -> Judge {
     let strict = profile.last("remote-cert-tls").is_some_and(|directive| directive.parameter(1) == Some("server"));
     Arc::new(move |der| {
         let certificate = pki::inspect(der).map_err(|error| error.to_string())?;
-        if strict && (certificate.key_usage.is_none() || !certificate.purposes.is_some_and(|purposes| purposes.server)) {
+        if strict && (certificate.key_usage.is_none() || !certificate.purposes.is_some_and(|purposes| purposes.server))
+        {
             return Err("its certificate lacks what `remote-cert-tls server` asks for".to_owned());
         }
         match named.as_deref() {
