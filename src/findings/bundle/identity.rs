@@ -184,7 +184,7 @@ fn private_key(piece: &Piece<'_>, certificate: &Inspected, place: Place<'_>, aga
             faults.fails(at, format!("the private key is not that of the certificate{other}"));
         }
         KeyProof::Closed => {
-            faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it")
+            faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it");
         }
         KeyProof::Unread(error) => faults.notes(at, format!("the private key was not compared: {error}")),
         KeyProof::Damaged(error) => faults.fails(at, format!("the private key cannot be used: {error}")),
@@ -243,7 +243,7 @@ fn common_name(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
 fn strength(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     match certificate.key {
         KeyKind::Rsa(bits) if bits < 1024 => {
-            faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build"))
+            faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build"));
         }
         KeyKind::Rsa(bits) if bits < 2048 => {
             faults.warns(
@@ -252,7 +252,7 @@ fn strength(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
             );
         }
         KeyKind::OtherCurve => {
-            faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused")
+            faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused");
         }
         _ => {}
     }

@@ -29,10 +29,10 @@ pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time
         match hangs_from(certificate, &other.authorities, &subjects.extra, now) {
             Signed::Yes => {}
             Signed::Unverified => {
-                faults.notes(*place, "the signature of the certificate is of a kind that was not verified here")
+                faults.notes(*place, "the signature of the certificate is of a kind that was not verified here");
             }
             Signed::No => {
-                faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose))
+                faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose));
             }
         }
     }
