@@ -194,7 +194,3 @@ fn tables(item: &Item) -> Vec<&dyn TableLike> {
     let array = item.as_array().expect("a list of tables");
     array.iter().filter_map(|value| value.as_inline_table().map(|table| table as &dyn TableLike)).collect()
 }
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}

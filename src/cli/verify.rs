@@ -74,12 +74,12 @@ impl Arguments {
             Ok(Given::Profile(package)) => self.checked(file_shown, &package, &against, None),
             Ok(Given::Several(package)) => {
                 let profile = escape(&package.profile.name);
-                self.checked(file_shown, &package, &against, Some(profile))
+                self.checked(file_shown, &package, &against, Some(&profile))
             }
         }
     }
 
-    fn checked(&self, file: String, package: &Package, against: &Against, profile: Option<String>) -> Verified {
+    fn checked(&self, file: String, package: &Package, against: &Against, profile: Option<&str>) -> Verified {
         let mut faults = bundle::check(package, against);
         let mut handshakes = Vec::new();
         if self.handshake {
@@ -104,9 +104,9 @@ struct Verified {
 
 impl Verified {
     /// `profile` is the name of the profile where it is one of several files: its lines are then said to be there.
-    fn new(file: String, mut faults: Vec<Fault>, profile: Option<String>) -> Self {
+    fn new(file: String, mut faults: Vec<Fault>, profile: Option<&str>) -> Self {
         for fault in faults.iter_mut().filter(|fault| fault.part.is_none() && fault.line.is_some()) {
-            fault.part.clone_from(&profile);
+            fault.part = profile.map(str::to_owned);
         }
         let works = !faults.iter().any(|fault| fault.severity == Severity::Fails);
         Self { file, works, faults, handshakes: Vec::new() }

@@ -79,8 +79,11 @@ pub struct Against<'a> {
     /// The programs that it is for; none for every one that the default profile is promised to work with.
     pub programs: &'a [Program],
     /// What the authority knows of a serial of its own CA.
-    pub inventory: Option<&'a dyn Fn(&Serial) -> Option<Certificate>>,
+    pub inventory: Option<&'a Inventory<'a>>,
 }
+
+/// Looks a serial up.
+pub type Inventory<'a> = dyn Fn(&Serial) -> Option<Certificate> + 'a;
 
 /// Everything that is to be said about a client's bundle, in the order of its lines.
 pub fn check(package: &Package, against: &Against) -> Vec<Fault> {

@@ -329,7 +329,7 @@ mod tests {
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), text in "(</?(ca|connection|key)>|[a-z\"'\\\\#; ]{0,9}|\r?\n){0,30}") {
             for bytes in [bytes.as_slice(), text.as_bytes()] {
                 let profile = Profile::read(bytes);
-                let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+                let lines = bytes.split(|&byte| byte == b'\n').count();
                 prop_assert!(profile.directives.iter().all(|directive| (1..=lines).contains(&directive.line)));
                 prop_assert!(profile.faults.iter().all(|fault| (1..=lines).contains(&fault.line)));
             }

@@ -81,7 +81,7 @@ pub enum KeyKind {
 /// The digest of a signature, as far as programs differ about it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SignatureKind {
-    /// SHA-256, SHA-384, SHA-512, or an EdDSA.
+    /// SHA-256, SHA-384, SHA-512, or an `EdDSA`.
     Sound,
     /// SHA-1.
     Sha1,
@@ -227,7 +227,7 @@ fn signature_kind(algorithm: &Oid<'_>) -> SignatureKind {
     }
 }
 
-/// `C=KG, ST=NA, CN=x`: what `verify-x509-name N subject` is compared with (`x509_get_subject`, ssl_verify_openssl.c).
+/// `C=KG, ST=NA, CN=x`: what `verify-x509-name N subject` is compared with (`x509_get_subject`, `ssl_verify_openssl.c`).
 fn one_line(name: &X509Name<'_>) -> String {
     let registry = oid::OidRegistry::default().with_x509();
     let attribute = |attribute: &AttributeTypeAndValue<'_>| {

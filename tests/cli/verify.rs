@@ -279,9 +279,9 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 fn encrypted_keys_and_pkcs12_files_are_opened_by_their_passphrase() {
     let site = Site::new();
     let own = site.text("client1.ovpn");
-    let key = PrivateKey::from_pem(block(&own, "key").as_bytes()).ok().expect("a key");
+    let key = PrivateKey::from_pem(block(&own, "key").as_bytes()).expect("a key");
     let passphrase = Secret::from("correct horse".to_owned());
-    let locked = key.to_encrypted_pem(&passphrase, KeyEncryption::Aes256).ok().expect("a key");
+    let locked = key.to_encrypted_pem(&passphrase, KeyEncryption::Aes256).expect("a key");
     let text = changed(&site, block(&own, "key"), &format!("<key>\n{}</key>\n", locked.expose_text().expect("text")));
     let at = line(&text, "<key>");
     site.write("right.txt", "correct horse\n");
@@ -301,7 +301,7 @@ fn encrypted_keys_and_pkcs12_files_are_opened_by_their_passphrase() {
     let ders = |name: &str| certificates_from_pem(block(&own, name).as_bytes()).expect("certificates").remove(0);
     let name = "client1".parse().expect("a name");
     let contents = Pkcs12Contents { name: &name, key: &key, certificate: &ders("cert"), ca: &ders("ca") };
-    let file = write_pkcs12(&contents, &passphrase, Pkcs12Encryption::Modern).ok().expect("a file");
+    let file = write_pkcs12(&contents, &passphrase, Pkcs12Encryption::Modern).expect("a file");
     fs::write(site.path("client1.p12"), file.expose()).expect("a file");
     let said = site.run("verify client1.p12").succeeds();
     assert_eq!(

@@ -8,7 +8,7 @@ use crate::{
     authority::{Authority, Keyholder, KeyholderError},
     cli::{session::Session, Failure},
     files,
-    findings::bundle::OtherSide,
+    findings::bundle::{Inventory, OtherSide},
     inventory::Certificate,
     pki,
     secret::Secret,
@@ -40,7 +40,7 @@ pub enum Trial {
 /// The other side, read.
 pub struct Side<'a> {
     pub other: Option<OtherSide>,
-    pub inventory: Option<Box<dyn Fn(&Serial) -> Option<Certificate> + 'a>>,
+    pub inventory: Option<Box<Inventory<'a>>>,
     pub warnings: Vec<String>,
 }
 

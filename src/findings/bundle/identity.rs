@@ -77,7 +77,7 @@ fn judge_own(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
     }
 }
 
-/// In a block it is base64, in a file DER (`tls_ctx_load_pkcs12`, ssl_openssl.c).
+/// In a block it is base64, in a file DER (`tls_ctx_load_pkcs12`, `ssl_openssl.c`).
 fn pkcs12<'a>(piece: &Piece<'a>, against: &Against, subjects: &mut Subjects<'a>, faults: &mut Faults) {
     let place = Place::of(piece);
     if piece.part.is_some() {
@@ -184,7 +184,7 @@ fn private_key(piece: &Piece<'_>, certificate: &Inspected, place: Place<'_>, aga
             faults.fails(at, format!("the private key is not that of the certificate{other}"));
         }
         KeyProof::Closed => {
-            faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it")
+            faults.notes(at, "the private key is encrypted and was not opened; `--key-passphrase-file` opens it");
         }
         KeyProof::Unread(error) => faults.notes(at, format!("the private key was not compared: {error}")),
         KeyProof::Damaged(error) => faults.fails(at, format!("the private key cannot be used: {error}")),
@@ -223,7 +223,7 @@ fn judge(certificate: &Inspected, place: Place<'_>, now: Time, faults: &mut Faul
     }
 }
 
-/// What a server makes of the CN (`verify_cert`, ssl_verify.c; `TLS_USERNAME_LEN` is 64).
+/// What a server makes of the CN (`verify_cert`, `ssl_verify.c`; `TLS_USERNAME_LEN` is 64).
 fn common_name(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     match certificate.common_names.as_slice() {
         [] => faults.fails(place, "the certificate's subject has no CN, without which servers refuse it"),
@@ -239,11 +239,11 @@ fn common_name(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     }
 }
 
-/// OpenSSL's security level 1, which `tls-cert-profile legacy` means (`tls_ctx_set_cert_profile`, ssl_openssl.c).
+/// OpenSSL's security level 1, which `tls-cert-profile legacy` means (`tls_ctx_set_cert_profile`, `ssl_openssl.c`).
 fn strength(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
     match certificate.key {
         KeyKind::Rsa(bits) if bits < 1024 => {
-            faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build"))
+            faults.fails(place, format!("an RSA key of {bits} bits is refused by every current build"));
         }
         KeyKind::Rsa(bits) if bits < 2048 => {
             faults.warns(
@@ -252,7 +252,7 @@ fn strength(certificate: &Inspected, place: Place<'_>, faults: &mut Faults) {
             );
         }
         KeyKind::OtherCurve => {
-            faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused")
+            faults.fails(place, "the certificate's curve is none of P-256, P-384 and P-521, and refused");
         }
         _ => {}
     }

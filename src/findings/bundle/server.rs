@@ -29,10 +29,10 @@ pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time
         match hangs_from(certificate, &other.authorities, &subjects.extra, now) {
             Signed::Yes => {}
             Signed::Unverified => {
-                faults.notes(*place, "the signature of the certificate is of a kind that was not verified here")
+                faults.notes(*place, "the signature of the certificate is of a kind that was not verified here");
             }
             Signed::No => {
-                faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose))
+                faults.fails(*place, format!("no CA by which {} knows clients signed the certificate", other.whose));
             }
         }
     }
@@ -102,7 +102,7 @@ fn connect_takes(server: &Inspected) -> bool {
     server.key_usage.is_none_or(|usage| exact.contains(&usage))
 }
 
-/// `verify-x509-name` against the servers' names (`verify_peer_cert`, ssl_verify.c).
+/// `verify-x509-name` against the servers' names (`verify_peer_cert`, `ssl_verify.c`).
 fn named(profile: &Profile<'_>, other: &OtherSide, faults: &mut Faults) {
     let Some(directive) = profile.last("verify-x509-name") else { return };
     let Some(wanted) = directive.parameter(1) else { return };
