@@ -80,11 +80,7 @@ impl Workshop<'_> {
                 bundle::check_fit(&self.settings, &self.templates, name, &outputs.order, &keys)?;
             }
             Role::Server if matches!(outputs.passphrases, Passphrases::None) => {}
-            Role::Server => {
-                return Err(AuthorityError::Usage(format!(
-                    "`{name}` is a server, and nobody is there to type a passphrase when it starts; its bundle has none"
-                )))
-            }
+            Role::Server => return Err(AuthorityError::ServersPassphrase((*name).clone())),
         }
         Ok(self.refuse_existing(addressee, outputs)?)
     }

@@ -292,6 +292,9 @@ pub enum AuthorityError {
         /// The file or directory.
         path: PathBuf,
     },
+    /// A server starts by itself.
+    #[error("`{0}` is a server: nobody is there to type a passphrase when it starts, so its bundle has none")]
+    ServersPassphrase(Name),
     /// Something asked for makes no sense together.
     #[error("{0}")]
     Usage(String),
