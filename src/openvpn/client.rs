@@ -74,6 +74,8 @@ fn parameters(remote: &Remote, with_proto: bool) -> Result<String, LineError> {
     Ok(if with_proto { format!("{host} {} {}", remote.port, remote.proto) } else { format!("{host} {}", remote.port) })
 }
 
+/// The template says `auto` behind it: credentials are asked for when the proxy wants them (proxy.c), which NetworkManager
+/// and `OpenVPN` Connect read alike (import-export.c, `parse_http_proxy_auth`; httpcli.hpp).
 fn proxy(proxy: &HttpProxy) -> Result<String, LineError> {
     Ok(format!("{} {}", quote(&proxy.host)?, proxy.port))
 }

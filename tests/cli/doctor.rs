@@ -199,7 +199,13 @@ fn every_fault_of_settings_and_templates_is_named() {
 
 #[test]
 fn exported_private_files_are_known_by_what_is_in_them() {
-    let site = Site::published("--issue client1");
+    for mode in ["tls-crypt", "tls-crypt-v2"] {
+        exported_private_files_are_known(mode);
+    }
+}
+
+fn exported_private_files_are_known(control_channel: &str) {
+    let site = Site::published(&format!("--issue client1 --control-channel {control_channel}"));
     let exported = |site: &Site| -> Vec<String> {
         let all = findings(site, "").into_iter().filter(|row| row["kind"] == "exported");
         all.map(|row| row["subject"].as_str().expect("a path").to_owned()).collect()

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     common::{tree, vpnpki, Outcome},
     site::{under, Site},
+    strace::{inject, trace, Fault},
 };
 
 /// An image with a file system, mounted; gone when dropped.
@@ -190,6 +191,27 @@ fn a_full_stick_is_an_error_that_leaves_nothing_on_it() {
         assert!(outcome.stderr.contains("could not be put in place"), "{outcome}");
         assert_eq!(stick.names(), ["ballast"], "{line}");
     }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn what_a_kill_leaves_on_a_stick_goes_with_the_next_export() {
+    let site = Site::with_authority("--issue client1");
+    let stick = Stick::exfat(&site, "stick");
+    let line = "export client1 -o stick/client1.ovpn";
+    let (outcome, calls) = trace(site.dir(), line);
+    outcome.succeeds();
+    let original = fs::read(stick.at.join("client1.ovpn")).expect("a profile");
+    fs::remove_file(stick.at.join("client1.ovpn")).expect("a profile");
+    // the rename that does not replace is refused there, so the last one is plain
+    let naming = calls.iter().rfind(|call| call.name.starts_with("rename") && call.text.contains("client1.ovpn"));
+    inject(site.dir(), line, naming.expect("a profile gets its name by a rename"), Fault::Kill);
+    // the name was taken, so that nobody else's file could be replaced; nothing is half written
+    assert_eq!(stick.names(), [".client1.ovpn.vpnpki-new", "client1.ovpn"]);
+    assert_eq!(fs::read(stick.at.join("client1.ovpn")).expect("a file"), b"");
+    site.run(&format!("{line} --force")).succeeds();
+    assert_eq!(stick.names(), ["client1.ovpn"]);
+    assert_eq!(fs::read(stick.at.join("client1.ovpn")).expect("a profile"), original);
 }
 
 #[test]

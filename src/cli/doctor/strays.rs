@@ -77,7 +77,7 @@ impl Search<'_> {
             }
             "key" => {
                 let text = text(path)?;
-                text.contains(PRIVATE) || text.contains(STATIC)
+                text.contains(PRIVATE) || text.contains(CONTROL)
             }
             "zip" => {
                 let names = text(path)?;
@@ -99,7 +99,8 @@ fn text(path: &Path) -> Option<String> {
 }
 
 const PRIVATE: &str = "PRIVATE KEY-----";
-const STATIC: &str = "BEGIN OpenVPN Static key";
+/// Static keys and those of tls-crypt-v2.
+const CONTROL: &str = "-----BEGIN OpenVPN ";
 
 /// Bundles are some kilobytes.
 const LIMIT: usize = 1 << 20;
