@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     bundle::BundleError,
-    files::{self, shown, FileError, Overwrite, Unreleased, Visibility},
+    files::{self, shown, FileError, Overwrite, Staged, Visibility},
     name::Name,
     pki::{self, Algorithm, KeyError, PrivateKey, SignError},
     secret::Secret,
@@ -91,9 +91,14 @@ pub enum EnrollError {
     /// No request was made.
     #[error("no request was made: {0}")]
     Request(#[from] SignError),
-    /// Not all is in place.
-    #[error(transparent)]
-    Unreleased(#[from] Unreleased),
+    /// The key stands, and nothing asks for a certificate yet.
+    #[error("the key is in `{}`, but the request for it is not in place", shown(.key))]
+    KeyAlone {
+        /// The key's file.
+        key: PathBuf,
+        /// What happened to the request.
+        source: FileError,
+    },
     /// Something that is no answer.
     #[error("nothing was written: `{}` {what}", shown(.path))]
     Answer {
@@ -126,14 +131,15 @@ pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
         Some(path) => (read_key(path)?, path.to_path_buf()),
         None => (PrivateKey::generate(*algorithm)?, private),
     };
-    let mut staged = Vec::new();
-    if key_file.is_none() {
-        staged.push(files::stage(&path, key.to_pem().expose(), Visibility::Private, *overwrite, None)?);
-    }
-    let text = pki::request_pem(&key, name)?;
-    staged.push(files::stage(&csr, text.as_bytes(), Visibility::Public, *overwrite, None)?);
-    // the key first: a request without it would be of no use
-    files::release_all(staged)?;
+    let stage = |path: &Path, bytes: &[u8], visibility| files::stage(path, bytes, visibility, *overwrite, None);
+    let made = match key_file {
+        Some(_) => None,
+        None => Some(stage(&path, key.to_pem().expose(), Visibility::Private)?),
+    };
+    let request = stage(&csr, pki::request_pem(&key, name)?.as_bytes(), Visibility::Public)?;
+    // the key first, and no request when it is not in place: whoever answered that would answer nobody
+    made.map_or(Ok(()), Staged::release)?;
+    request.release().map_err(|source| EnrollError::KeyAlone { key: path.clone(), source })?;
     Ok(Enrolled { changed: true, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
 }
 

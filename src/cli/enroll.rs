@@ -95,7 +95,7 @@ fn opened(session: &Session, path: &Path) -> Result<Secret, Failure> {
 fn refused(error: &EnrollError, existing: &str) -> Failure {
     let hint = match error {
         EnrollError::File(file) if file.exists() => Some(existing),
-        EnrollError::Unreleased(_) => Some(FOR_A_KEY),
+        EnrollError::KeyAlone { .. } => Some(FOR_A_KEY),
         EnrollError::Mismatch { .. } => Some("`--key-file FILE` names the key for which the request was made"),
         _ => None,
     };
@@ -120,9 +120,10 @@ impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Enrolled { name, algorithm, key, request, .. } = &self.enrolled;
         let (key, request) = (files::shown(key), files::shown(request));
-        match self.made {
-            true => writeln!(f, "made {key} ({algorithm}), which stays here, and {request}")?,
-            false => writeln!(f, "made {request} for the key in {key} ({algorithm})")?,
+        if self.made {
+            writeln!(f, "made {key} ({algorithm}), which stays here, and {request}")?;
+        } else {
+            writeln!(f, "made {request} for the key in {key} ({algorithm})")?;
         }
         writeln!(f, "next")?;
         writeln!(f, "  send {request}, and nothing else, to whoever runs the VPN; they type")?;
