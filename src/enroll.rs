@@ -27,6 +27,8 @@ pub struct Enrolment<'a> {
     pub key_file: Option<&'a Path>,
     /// What happens to files that are there.
     pub overwrite: Overwrite,
+    /// Stop before anything is put in place.
+    pub dry_run: bool,
 }
 
 /// A key and a request that were made.
@@ -56,6 +58,8 @@ pub struct Finish<'a> {
     pub out: Option<&'a Path>,
     /// What happens to a file that is there.
     pub overwrite: Overwrite,
+    /// Stop before anything is put in place.
+    pub dry_run: bool,
 }
 
 /// A profile that is whole.
@@ -125,7 +129,7 @@ pub enum EnrollError {
 
 /// Makes `NAME.key` and `NAME.csr` in the working directory, or only the request for a key that is there.
 pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
-    let Enrolment { name, algorithm, key_file, overwrite } = enrolment;
+    let Enrolment { name, algorithm, key_file, overwrite, dry_run } = enrolment;
     let (private, csr) = (PathBuf::from(format!("{name}.key")), PathBuf::from(format!("{name}.csr")));
     let (key, path) = match key_file {
         Some(path) => (read_key(path)?, path.to_path_buf()),
@@ -137,10 +141,12 @@ pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
         None => Some(stage(&path, key.to_pem().expose(), Visibility::Private)?),
     };
     let request = stage(&csr, pki::request_pem(&key, name)?.as_bytes(), Visibility::Public)?;
-    // the key first, and no request when it is not in place: whoever answered that would answer nobody
-    made.map_or(Ok(()), Staged::release)?;
-    request.release().map_err(|source| EnrollError::KeyAlone { key: path.clone(), source })?;
-    Ok(Enrolled { changed: true, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
+    if !dry_run {
+        // the key first, and no request when it is not in place: whoever answered that would answer nobody
+        made.map_or(Ok(()), Staged::release)?;
+        request.release().map_err(|source| EnrollError::KeyAlone { key: path.clone(), source })?;
+    }
+    Ok(Enrolled { changed: !dry_run, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
 }
 
 /// Puts the answer and its key together.
@@ -160,8 +166,11 @@ pub fn finish(finish: &Finish<'_>) -> Result<Finished, EnrollError> {
     // everything in the answer is in the profile: it takes its place without loss
     let same = files::exists(&out)? && files::real_path(&out)? == files::real_path(finish.path)?;
     let overwrite = if same { Overwrite::Replace } else { finish.overwrite };
-    files::stage(&out, profile.expose(), Visibility::Private, overwrite, None)?.release()?;
-    Ok(Finished { changed: true, name, profile: out, key: path })
+    let staged = files::stage(&out, profile.expose(), Visibility::Private, overwrite, None)?;
+    if !finish.dry_run {
+        staged.release()?;
+    }
+    Ok(Finished { changed: !finish.dry_run, name, profile: out, key: path })
 }
 
 fn read_key(path: &Path) -> Result<PrivateKey, EnrollError> {
