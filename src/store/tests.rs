@@ -298,7 +298,9 @@ fn recipients_and_whose_key_it_is_come_back() {
         }
     }
     let mut writing = place.store.begin(PATIENCE).unwrap();
-    changes.iter().for_each(|change| writing.record(change).unwrap());
+    for change in &changes {
+        writing.record(change).unwrap();
+    }
     writing.commit(draft(1)).unwrap();
     let kept = facts(&*place.store);
     assert!(changes.iter().all(|change| kept.contains(change)), "{kept:?}");
