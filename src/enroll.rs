@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     bundle::BundleError,
-    files::{self, shown, FileError, Overwrite, Unreleased, Visibility},
+    files::{self, shown, FileError, Overwrite, Staged, Visibility},
     name::Name,
     pki::{self, Algorithm, KeyError, PrivateKey, SignError},
     secret::Secret,
@@ -27,6 +27,8 @@ pub struct Enrolment<'a> {
     pub key_file: Option<&'a Path>,
     /// What happens to files that are there.
     pub overwrite: Overwrite,
+    /// Stop before anything is put in place.
+    pub dry_run: bool,
 }
 
 /// A key and a request that were made.
@@ -56,6 +58,8 @@ pub struct Finish<'a> {
     pub out: Option<&'a Path>,
     /// What happens to a file that is there.
     pub overwrite: Overwrite,
+    /// Stop before anything is put in place.
+    pub dry_run: bool,
 }
 
 /// A profile that is whole.
@@ -91,9 +95,14 @@ pub enum EnrollError {
     /// No request was made.
     #[error("no request was made: {0}")]
     Request(#[from] SignError),
-    /// Not all is in place.
-    #[error(transparent)]
-    Unreleased(#[from] Unreleased),
+    /// The key stands, and nothing asks for a certificate yet.
+    #[error("the key is in `{}`, but the request for it is not in place", shown(.key))]
+    KeyAlone {
+        /// The key's file.
+        key: PathBuf,
+        /// What happened to the request.
+        source: FileError,
+    },
     /// Something that is no answer.
     #[error("nothing was written: `{}` {what}", shown(.path))]
     Answer {
@@ -120,21 +129,24 @@ pub enum EnrollError {
 
 /// Makes `NAME.key` and `NAME.csr` in the working directory, or only the request for a key that is there.
 pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
-    let Enrolment { name, algorithm, key_file, overwrite } = enrolment;
+    let Enrolment { name, algorithm, key_file, overwrite, dry_run } = enrolment;
     let (private, csr) = (PathBuf::from(format!("{name}.key")), PathBuf::from(format!("{name}.csr")));
     let (key, path) = match key_file {
         Some(path) => (read_key(path)?, path.to_path_buf()),
         None => (PrivateKey::generate(*algorithm)?, private),
     };
-    let mut staged = Vec::new();
-    if key_file.is_none() {
-        staged.push(files::stage(&path, key.to_pem().expose(), Visibility::Private, *overwrite, None)?);
+    let stage = |path: &Path, bytes: &[u8], visibility| files::stage(path, bytes, visibility, *overwrite, None);
+    let made = match key_file {
+        Some(_) => None,
+        None => Some(stage(&path, key.to_pem().expose(), Visibility::Private)?),
+    };
+    let request = stage(&csr, pki::request_pem(&key, name)?.as_bytes(), Visibility::Public)?;
+    if !dry_run {
+        // the key first, and no request when it is not in place: whoever answered that would answer nobody
+        made.map_or(Ok(()), Staged::release)?;
+        request.release().map_err(|source| EnrollError::KeyAlone { key: path.clone(), source })?;
     }
-    let text = pki::request_pem(&key, name)?;
-    staged.push(files::stage(&csr, text.as_bytes(), Visibility::Public, *overwrite, None)?);
-    // the key first: a request without it would be of no use
-    files::release_all(staged)?;
-    Ok(Enrolled { changed: true, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
+    Ok(Enrolled { changed: !dry_run, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
 }
 
 /// Puts the answer and its key together.
@@ -154,8 +166,11 @@ pub fn finish(finish: &Finish<'_>) -> Result<Finished, EnrollError> {
     // everything in the answer is in the profile: it takes its place without loss
     let same = files::exists(&out)? && files::real_path(&out)? == files::real_path(finish.path)?;
     let overwrite = if same { Overwrite::Replace } else { finish.overwrite };
-    files::stage(&out, profile.expose(), Visibility::Private, overwrite, None)?.release()?;
-    Ok(Finished { changed: true, name, profile: out, key: path })
+    let staged = files::stage(&out, profile.expose(), Visibility::Private, overwrite, None)?;
+    if !finish.dry_run {
+        staged.release()?;
+    }
+    Ok(Finished { changed: !finish.dry_run, name, profile: out, key: path })
 }
 
 fn read_key(path: &Path) -> Result<PrivateKey, EnrollError> {

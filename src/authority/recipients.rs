@@ -30,11 +30,12 @@ impl Authority {
         Ok(Recipients { changed: false, name: peer.name, recipients: peer.recipients, warnings: Vec::new() })
     }
 
-    /// Puts these on record in the place of those before; none for bundles in clear.
+    /// Puts these on record in the place of those before; none for bundles in clear. A dry run says what would be there.
     pub fn set_recipients(
         &self,
         name: &Name,
         recipients: &[Recipient],
+        dry_run: bool,
         keyholder: &dyn Keyholder,
     ) -> Result<Recipients, AuthorityError> {
         let wanted = texts(recipients);
@@ -42,12 +43,15 @@ impl Authority {
         if before.recipients == wanted {
             return Ok(before);
         }
+        if known_peer(&*self.view()?, name)?.role == Role::Server && !wanted.is_empty() {
+            return Err(AuthorityError::ServerRecipients(name.clone()));
+        }
+        if dry_run {
+            return Ok(Recipients { recipients: wanted, ..before });
+        }
         let unlocked = self.unlock(&*self.view()?, keyholder)?;
         let mut writing = self.begin()?;
         let peer = known_peer(&*writing, name)?;
-        if peer.role == Role::Server && !wanted.is_empty() {
-            return Err(AuthorityError::ServerRecipients(name.clone()));
-        }
         unlocked.refuse_mismatch(&*writing, vec![Change::Peer(peer.clone())])?;
         writing.record(&Change::Peer(Peer { recipients: wanted.clone(), ..peer }))?;
         let event = Event::RecipientsSet { name: name.clone(), many: wanted.len() as u64 };

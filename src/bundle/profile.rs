@@ -15,7 +15,7 @@ pub enum Inline {
 
 /// The credentials as inline blocks. `OpenVPN` Connect and Tunnelblick need each tag at the beginning of its line. A key
 /// that its owner keeps is named as a file: `OpenVPN` reads each of `cert` and `key` inline or from a file
-/// (options.c), Connect takes the file in when it lies beside the profile (profilemerge.hpp).
+/// (options.c), Connect takes the file in when it lies beside the profile (`ProfileMerge`, openvpn/options/merge.hpp).
 pub fn inline_credentials(
     control: ControlChannel,
     client: &ClientMaterial,

@@ -45,21 +45,24 @@ pub struct Arguments {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    /// Check everything, and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         let overwrite = if self.force { Overwrite::Replace } else { Overwrite::Refuse };
-        let key_file = self.key_file.as_deref();
+        let (key_file, dry_run) = (self.key_file.as_deref(), self.dry_run);
         match (&self.finish, &self.name) {
             (Some(path), _) => {
                 let bundle = opened(session, path)?;
-                let finish = Finish { bundle: &bundle, path, key_file, out: self.out.as_deref(), overwrite };
+                let finish = Finish { bundle: &bundle, path, key_file, out: self.out.as_deref(), overwrite, dry_run };
                 let existing = "`--force` replaces it; `-o PATH` writes elsewhere";
                 session.report(&Whole(enroll::finish(&finish).map_err(|error| refused(&error, existing))?))
             }
             (None, Some(name)) => {
-                let enrolment = Enrolment { name, algorithm: self.key, key_file, overwrite };
+                let enrolment = Enrolment { name, algorithm: self.key, key_file, overwrite, dry_run };
                 let existing = format!("`--force` replaces it; {FOR_A_KEY}");
                 let enrolled = enroll::begin(&enrolment).map_err(|error| refused(&error, &existing))?;
                 session.report(&Asked { enrolled, made: key_file.is_none() })
@@ -95,7 +98,7 @@ fn opened(session: &Session, path: &Path) -> Result<Secret, Failure> {
 fn refused(error: &EnrollError, existing: &str) -> Failure {
     let hint = match error {
         EnrollError::File(file) if file.exists() => Some(existing),
-        EnrollError::Unreleased(_) => Some(FOR_A_KEY),
+        EnrollError::KeyAlone { .. } => Some(FOR_A_KEY),
         EnrollError::Mismatch { .. } => Some("`--key-file FILE` names the key for which the request was made"),
         _ => None,
     };
@@ -120,9 +123,13 @@ impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Enrolled { name, algorithm, key, request, .. } = &self.enrolled;
         let (key, request) = (files::shown(key), files::shown(request));
-        match self.made {
-            true => writeln!(f, "made {key} ({algorithm}), which stays here, and {request}")?,
-            false => writeln!(f, "made {request} for the key in {key} ({algorithm})")?,
+        if !self.enrolled.changed {
+            return writeln!(f, "would make {request}; nothing was written");
+        }
+        if self.made {
+            writeln!(f, "made {key} ({algorithm}), which stays here, and {request}")?;
+        } else {
+            writeln!(f, "made {request} for the key in {key} ({algorithm})")?;
         }
         writeln!(f, "next")?;
         writeln!(f, "  send {request}, and nothing else, to whoever runs the VPN; they type")?;
@@ -143,6 +150,9 @@ impl fmt::Display for Whole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Finished { name, profile, key, .. } = &self.0;
         let (profile, key) = (files::shown(profile), files::shown(key));
+        if !self.0.changed {
+            return writeln!(f, "{profile} would be whole; nothing was written");
+        }
         writeln!(f, "{profile} is whole: import it into any OpenVPN client")?;
         writeln!(f, "  the key of {name} is in it, and in {key}; keep both to yourself")
     }

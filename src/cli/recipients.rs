@@ -30,37 +30,47 @@ pub struct Arguments {
     /// Put nobody on record: later bundles are written in clear
     #[arg(long, conflicts_with = "set")]
     none: bool,
+    /// Say what would be on record, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         if self.set.is_empty() && !self.none {
-            return session.report(&Answer(session.open(Access::Read)?.recipients(&self.name)?));
+            let recipients = session.open(Access::Read)?.recipients(&self.name)?;
+            return session.report(&Answer { recipients, dry_run: self.dry_run });
         }
         let recipients = encryption::recipients(&self.set)?;
         let authority = session.open(Access::Write)?;
-        session.report(&Answer(authority.set_recipients(&self.name, &recipients, session)?))
+        let recipients = authority.set_recipients(&self.name, &recipients, self.dry_run, session)?;
+        session.report(&Answer { recipients, dry_run: self.dry_run })
     }
 }
 
 #[derive(Serialize)]
-struct Answer(Recipients);
+struct Answer {
+    #[serde(flatten)]
+    recipients: Recipients,
+    dry_run: bool,
+}
 
 impl Report for Answer {
     const COMMAND: &'static str = "recipients";
 
     fn warnings(&self) -> &[String] {
-        &self.0.warnings
+        &self.recipients.warnings
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Recipients { name, recipients, .. } = &self.0;
+        let Recipients { name, recipients, .. } = &self.recipients;
+        let are = if self.dry_run { "would be" } else { "are" };
         if recipients.is_empty() {
-            return writeln!(f, "bundles of {name} are written in clear");
+            return writeln!(f, "bundles of {name} {are} written in clear");
         }
-        writeln!(f, "bundles of {name} are encrypted to")?;
+        writeln!(f, "bundles of {name} {are} encrypted to")?;
         recipients.iter().try_for_each(|recipient| writeln!(f, "  {recipient}"))
     }
 }

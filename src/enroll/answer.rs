@@ -178,7 +178,7 @@ fn unzipped(bytes: &[u8]) -> Result<BTreeMap<String, Secret>, String> {
 }
 
 fn only_profile(files: &mut BTreeMap<String, Secret>) -> Result<Secret, String> {
-    let mut profiles = files.keys().filter(|name| name.ends_with(".ovpn")).cloned();
+    let mut profiles = files.keys().filter(|name| name.strip_suffix(".ovpn").is_some()).cloned();
     match (profiles.next(), profiles.next()) {
         (Some(one), None) => files.remove(&one).ok_or_else(|| "holds no profile".to_owned()),
         (None, _) => Err("holds no profile (`*.ovpn`)".to_owned()),

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     files::{self, Overwrite, Visibility},
-    inventory::{Digest, Holder, Parameter, Reason, Revocation},
+    inventory::{Digest, Holder, KeyPlace, Parameter, Reason, Revocation},
     time::DAY,
 };
 
@@ -64,12 +64,8 @@ fn unlocker(number: u32, label: &str) -> Unlocker {
 /// What issuing records.
 fn issued(name: &str, serial: u8) -> Vec<Change> {
     let (name, serial) = (Name::parse(name).unwrap(), Serial::fresh([serial; 16]));
-    let holder = Some(Holder {
-        name: name.clone(),
-        role: Role::Client,
-        algorithm: "p256".to_owned(),
-        key: crate::inventory::KeyPlace::Here,
-    });
+    let holder =
+        Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned(), key: KeyPlace::Here });
     vec![
         Change::Certificate(Certificate {
             serial,
@@ -288,6 +284,44 @@ fn what_is_no_store_is_said_so() {
     assert!(matches!(open(dir.path(), Access::Read), Err(StoreError::Missing(_))));
     write(&dir.path().join("pki.db"), b"not a database, but long enough to look like something else at first sight");
     assert!(matches!(open(dir.path(), Access::Read), Err(StoreError::Damaged(_))));
+}
+
+#[test]
+fn recipients_and_whose_key_it_is_come_back() {
+    let place = place();
+    let mut changes = issued("client1", 1);
+    for change in &mut changes {
+        match change {
+            Change::Peer(peer) => peer.recipients = vec!["age1…".to_owned(), "ssh-rsa AAAA jo".to_owned()],
+            Change::Certificate(Certificate { holder: Some(holder), .. }) => holder.key = KeyPlace::WithOwner,
+            _ => (),
+        }
+    }
+    let mut writing = place.store.begin(PATIENCE).unwrap();
+    for change in &changes {
+        writing.record(change).unwrap();
+    }
+    writing.commit(draft(1)).unwrap();
+    let kept = facts(&*place.store);
+    assert!(changes.iter().all(|change| kept.contains(change)), "{kept:?}");
+}
+
+#[test]
+fn certificates_are_found_by_their_key() {
+    let place = place();
+    for (name, serial) in [("client1", 1), ("client2", 2), ("client3", 3)] {
+        issue(&place, name, serial);
+    }
+    let view = place.store.snapshot().unwrap();
+    let named = |spki: &[u8]| -> Vec<String> {
+        let found = view.certificates_with_key(spki).unwrap();
+        found.into_iter().map(|found| found.holder.unwrap().name.to_string()).collect()
+    };
+    // what stands for DER here is two octets, the second its serial's
+    let second = Serial::fresh([2; 16]).octets()[1];
+    assert_eq!(named(&[6, second]), ["client2"]);
+    assert_eq!(named(&[6]), ["client1", "client2", "client3"]);
+    assert!(named(&[6, second, 0]).is_empty() && named(&[9]).is_empty());
 }
 
 #[test]

@@ -219,6 +219,18 @@ fn who_has_the_key_cannot_be_changed_in_the_store() {
 }
 
 #[test]
+fn a_dry_run_writes_nothing() {
+    let site = site();
+    site.run("issue client1 --csr user/client1.csr").succeeds();
+    site.refuses("enroll client2 --dry-run", 0, "would make client2.csr");
+    site.refuses("issue client2 --csr user/client1.csr --dry-run", 0, "would issue client2");
+    let finish = "enroll --finish client1.ovpn --key-file user/client1.key --dry-run";
+    site.refuses(finish, 0, "client1.ovpn would be whole; nothing was written");
+    let recipient = crate::keyholders::AGE;
+    site.refuses(&format!("recipients client1 --set {recipient} --dry-run"), 0, "would be encrypted to");
+}
+
+#[test]
 fn json_tells_what_was_made() {
     let site = Site::empty();
     let made = site.json("enroll client1");
