@@ -1,4 +1,4 @@
-//! Whether bundles work with the program that they are for: found before a vault is opened, a key made or anything signed.
+//! Whether bundles can be as they are asked for and work with their program: found before a vault is opened or a key made.
 //! Knows no program; what each is known to fail with is the bundle's.
 
 use crate::{

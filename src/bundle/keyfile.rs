@@ -24,10 +24,7 @@ pub fn files(identity: &Identity, parts: Vec<Part>) -> Result<Vec<Part>, BundleE
     for part in parts {
         if part.name == "config.ovpn" {
             let profile = part.bytes.expose_text().unwrap_or_default();
-            for words in program::directives(profile) {
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                keyfile.take(&words, &home)?;
-            }
+            keyfile.take_all(&program::directives(profile), &home)?;
         } else {
             placed.push(Part { name: format!("{home}/{}", part.name), ..part });
         }
@@ -35,6 +32,11 @@ pub fn files(identity: &Identity, parts: Vec<Part>) -> Result<Vec<Part>, BundleE
     let name = format!("etc/NetworkManager/system-connections/{}.nmconnection", identity.stem);
     placed.insert(0, Part { name, bytes: Secret::from(keyfile.text(identity)), private: true });
     Ok(placed)
+}
+
+/// Whether each directive has its place.
+pub fn check(directives: &[Vec<String>]) -> Result<(), BundleError> {
+    Keyfile::default().take_all(directives, "")
 }
 
 /// What was read from directives.
@@ -46,6 +48,14 @@ struct Keyfile {
 }
 
 impl Keyfile {
+    fn take_all(&mut self, directives: &[Vec<String>], home: &str) -> Result<(), BundleError> {
+        for words in directives {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            self.take(&words, home)?;
+        }
+        Ok(())
+    }
+
     /// The items that NetworkManager's own importer makes (NetworkManager-openvpn, import-export.c, `do_import`; their
     /// names are in nm-service-defines.h).
     fn take(&mut self, words: &[&str], home: &str) -> Result<(), BundleError> {

@@ -161,5 +161,6 @@ Examples:
   vpnpki issue laptop-7
   vpnpki issue anna ben --days 90 -o bundles/
   vpnpki issue phone-3 --format ovpn12 --generate-passphrase
+  vpnpki issue router-1 --for openwrt
   vpnpki issue ci-runner --if-missing --batch --json
   vpnpki issue server-west --role server --san west.example.com";

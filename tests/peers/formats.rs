@@ -89,6 +89,29 @@ fn what_uci_is_told_starts_a_profile_that_connects() {
     site.connects(&network, 0, "unpacked/client-1.a.ovpn");
 }
 
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_network_configuration_is_what_chromium_specifies() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/onc.py");
+    for (options, said) in [
+        ("--remote vpn.example.com", "valid: the \"VPN\" vpn.example.com 1194 udp []"),
+        ("--key rsa2048 --remote a:443/tcp --remote b:443/tcp", "valid: the \"VPN\" a 443 tcp ['b']"),
+    ] {
+        let site = Site::with_authority(&format!("--control-channel tls-auth {options} --issue anna --no-export"));
+        site.set("vpn", "name", "the \"VPN\"");
+        site.run("export anna --for chromeos").succeeds();
+        site.run("export anna --format dir").succeeds();
+        let files = "anna.onc anna/ca.crt anna/anna.crt anna/anna.key anna/ta.key";
+        site.tool(&format!("python3 {script} {files}")).succeeds().says(said);
+        // ChromeOS keeps its keys with NSS
+        site.tool("mkdir nss").succeeds();
+        site.tool("certutil -N -d sql:nss --empty-password").succeeds();
+        fs::write(site.path("none"), "\n").expect("a file");
+        site.tool("pk12util -i client.p12 -d sql:nss -w none -k none").succeeds().says("PKCS12 IMPORT SUCCESSFUL");
+        site.tool("certutil -K -d sql:nss -f none").succeeds().says("anna");
+    }
+}
+
 /// A section, as its package, name and type.
 type Section = (String, String, String);
 
