@@ -91,7 +91,10 @@ impl Vpn {
                 self.field("KeyDirection", direction);
             }
             ["verify-x509-name", name, kind] => self.field("VerifyX509", json!({ "Name": name, "Type": kind })),
-            ["reneg-sec", seconds] => self.field("RenegSec", seconds.parse::<u32>().map_err(|_| no_place())?),
+            [name @ ("reneg-sec" | "server-poll-timeout"), seconds] => {
+                let field = if name == "reneg-sec" { "RenegSec" } else { "ServerPollTimeout" };
+                self.field(field, seconds.parse::<u32>().map_err(|_| no_place())?);
+            }
             [name, value] => {
                 let (_, field) = FIELDS.iter().find(|(directive, _)| *directive == name).ok_or_else(no_place)?;
                 self.field(field, value);
@@ -219,7 +222,7 @@ mod tests {
     #[test]
     fn each_directive_gets_its_field() {
         let vpn =
-            vpn("client\ndev tun\nproto tcp\nremote a 443\nremote b 443 tcp\nremote c 443\nauth SHA256\nreneg-sec 7\n\
+            vpn("client\ndev tun\nproto tcp\nremote a 443\nremote b 443 tcp\nremote c 443\nauth SHA256\nreneg-sec 7\nserver-poll-timeout 10\n\
                        setenv FRIENDLY_NAME x\nverify-x509-name server name-prefix\ntls-auth ta.key 1\n")
             .unwrap();
         assert_eq!(vpn.hosts, ["a", "b", "c"]);
@@ -227,7 +230,7 @@ mod tests {
         assert_eq!(
             Value::Object(vpn.fields),
             json!({
-                "Auth": "SHA256", "ExtraHosts": ["b", "c"], "KeyDirection": "1", "Port": 443, "Proto": "tcp", "RenegSec": 7,
+                "Auth": "SHA256", "ExtraHosts": ["b", "c"], "KeyDirection": "1", "Port": 443, "Proto": "tcp", "RenegSec": 7, "ServerPollTimeout": 10,
                 "VerifyX509": { "Name": "server", "Type": "name-prefix" },
             })
         );
@@ -235,8 +238,15 @@ mod tests {
 
     #[test]
     fn a_directive_without_a_field_is_not_dropped() {
-        for line in ["float", "tun-mtu 1400", "tls-crypt ta.key", "route 10.0.0.0 255.0.0.0", "reneg-sec x", "dev tap"]
-        {
+        for line in [
+            "float",
+            "http-proxy p 1",
+            "tun-mtu 1400",
+            "tls-crypt ta.key",
+            "route 10.0.0.0 255.0.0.0",
+            "reneg-sec x",
+            "dev tap",
+        ] {
             let error = vpn(&format!("client\n{line}\n")).err().unwrap().to_string();
             assert_eq!(error, format!("no bundle was made: a `onc` has no place for `{line}`"));
         }

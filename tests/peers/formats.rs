@@ -28,7 +28,15 @@ fn is_the_same_connection(options: &str, settings: &[(&str, &str, toml_edit::Val
 fn networkmanager_reads_the_keyfile_as_it_imports_the_profile() {
     is_the_same_connection("", &[]).says("verify-x509-name = name-prefix:server").says("remote = 10.99.0.1:1194");
     let many = "--control-channel tls-auth --remote a.example.com:1194/udp --remote b.example.com:443/tcp";
-    let extra = ["mssfix 1300", "reneg-sec 77", "remote-random", "cipher AES-256-GCM", "route 10.1.0.0 255.255.0.0"];
+    let extra = [
+        "mssfix 1300",
+        "reneg-sec 77",
+        "remote-random",
+        "cipher AES-256-GCM",
+        "server-poll-timeout 10",
+        "http-proxy p 8080 auto",
+        "route 10.1.0.0 255.255.0.0",
+    ];
     let extra: toml_edit::Array = extra.into_iter().collect();
     is_the_same_connection(
         &format!("{many} --remote [2001:db8::1]:1195"),

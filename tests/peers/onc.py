@@ -57,6 +57,7 @@ OPENVPN = {
     "RemoteCertTLS": (one_of("none", "server"), None),
     "RenegSec": (whole, None),
     "ServerCARefs": (strings, REQUIRED),
+    "ServerPollTimeout": (whole, None),
     "TLSAuthContents": (text, None),
     "TLSVersionMin": (text, None),
     "UserAuthenticationType": (one_of("None", "Password", "PasswordAndOTP", "OTP"), None),
