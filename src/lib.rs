@@ -12,12 +12,12 @@
 //!
 //! Rooms that only compute; they read no clock, file or environment:
 //! - [`inventory`]: peers, certificates and their status, what an act changes, the ledger's entries, what is due.
-//! - [`pki`]: keys, certificates, CRLs, and the check that reads back what was signed.
+//! - [`pki`]: keys, certificates, CRLs, PKCS#12, and the check that reads back what was signed.
 //! - [`settings`]: `vpnpki.toml`, every fault with its line.
 //! - [`template`]: the configurations' templates, built in or a user's own.
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`render`]: files for the host, such as units of systemd.
-//! - [`bundle`]: what a peer needs, as one file, a zip or a directory.
+//! - [`bundle`]: what a peer needs, as one file, a zip, a directory or PKCS#12.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
 //! Rooms with an effect each:

@@ -4,6 +4,7 @@
 
 mod address;
 mod algorithm;
+mod ber;
 mod certificate;
 pub mod check;
 mod crl;

@@ -238,6 +238,9 @@ pub enum AuthorityError {
         /// Why not.
         source: VaultError,
     },
+    /// A server starts by itself.
+    #[error("`{0}` is a server: nobody is there to type a passphrase when it starts, so its bundle has none")]
+    ServersPassphrase(Name),
     /// Something asked for makes no sense together.
     #[error("{0}")]
     Usage(String),

@@ -77,9 +77,7 @@ impl Workshop {
             outputs.order.check(role)?;
         }
         if role == Role::Server && !matches!(outputs.passphrases, Passphrases::None) {
-            return Err(AuthorityError::Usage(format!(
-                "`{name}` is a server, and nobody is there to type a passphrase when it starts; its bundle has none"
-            )));
+            return Err(AuthorityError::ServersPassphrase(name.clone()));
         }
         Ok(self.refuse_existing(name, role, outputs)?)
     }

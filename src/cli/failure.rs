@@ -210,6 +210,7 @@ fn kind(error: &AuthorityError) -> Exit {
         AuthorityError::Keyholder(KeyholderError::Identity(error)) if error.is_locked() => Exit::Locked,
         AuthorityError::Keyholder(KeyholderError::Conflict(_) | KeyholderError::Unusable(_))
         | AuthorityError::Usage(_)
+        | AuthorityError::ServersPassphrase(_)
         | AuthorityError::Bundle(
             BundleError::NotForServers(_)
             | BundleError::NoPassphrase(_)
@@ -231,6 +232,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
             "`--passphrase-file FILE`, VPNPKI_PASSPHRASE_FILE or VPNPKI_PASSPHRASE gives a passphrase; `--identity FILE` an age or SSH key".to_owned(),
         ],
         AuthorityError::Bundle(BundleError::NoPassphrase(_)) => vec![PASSPHRASE_HINT.to_owned()],
+        AuthorityError::ServersPassphrase(_) => vec!["`vpnpki list -q --role client` names every client".to_owned()],
         AuthorityError::Suspended(name) => vec![format!("`vpnpki resume {name}` gives access back; `--force` makes a bundle that works after that")],
         AuthorityError::Vain { mend: Some(mend), .. } => vec![format!("`{mend}` gives access again")],
         AuthorityError::Held(name) => vec![format!("`vpnpki resume {name}` gives access back; `vpnpki revoke {name}` ends it")],

@@ -26,7 +26,7 @@ pub enum KeyEncryption {
     Aes256,
     /// PBES2 with 3DES and 100,000 rounds of PBKDF2 with HMAC-SHA-256, for mbed TLS: until 3.6 its PBES2 knows DES and 3DES
     /// only (`oid_cipher_alg` in library/oid.c), with every HMAC of SHA-1 and SHA-2 (`oid_md_hmac` there). A router of 500
-    /// MHz needs about two seconds for these rounds, each of which is four blocks in `mbedtls_pkcs5_pbkdf2_hmac_ext`. It
+    /// MHz needs about two seconds for these rounds, each of which is four blocks in `mbedtls_pkcs5_pbkdf2_hmac`. It
     /// costs strength: 112 bits, and a guess comes at a sixth of the price. A generated passphrase makes up for that.
     DesEde3,
 }

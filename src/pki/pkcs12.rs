@@ -7,7 +7,7 @@ use aws_lc_rs::{digest, hmac};
 use const_oid::ObjectIdentifier;
 use der::{
     asn1::{Any, BmpString, OctetString, SetOfVec},
-    Decode, Encode, Sequence,
+    Decode, Encode, Reader, Sequence, SliceReader, Tag, TagNumber, Tagged,
 };
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::Attribute;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::{
     name::Name,
     pki::{
-        encrypted,
+        ber, encrypted,
         pbe::{self, Budget, Lock, LockError, Purpose, Scheme},
         KeyError, PrivateKey,
     },
@@ -59,8 +59,8 @@ pub struct Pkcs12 {
 /// Why a file was not read, or not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Pkcs12Error {
-    /// Not PKCS#12, or not in DER.
-    #[error("it is no PKCS#12 file in DER, or damaged")]
+    /// Not PKCS#12.
+    #[error("it is no PKCS#12 file, or a damaged one")]
     Damaged,
     /// Longer than any key and its chain.
     #[error("it has {0} bytes; a key and its certificates have less than {LARGEST}")]
@@ -123,8 +123,8 @@ struct EncryptedData {
 struct EncryptedContentInfo {
     content_type: ObjectIdentifier,
     algorithm: AlgorithmIdentifierOwned,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    content: OctetString,
+    /// `[0] IMPLICIT OCTET STRING`, whole or in pieces.
+    content: Any,
 }
 
 #[derive(Sequence)]
@@ -232,9 +232,31 @@ impl ContentInfo {
             ENCRYPTED_DATA => {
                 let EncryptedData { content, .. } =
                     self.content.decode_as().map_err(|_: der::Error| Pkcs12Error::Damaged)?;
-                Ok(pbe::open(&content.algorithm, passphrase, content.content.as_bytes(), budget)?)
+                Ok(pbe::open(&content.algorithm, passphrase, &content.sealed()?, budget)?)
             }
             _ => Err(Pkcs12Error::Protection("a public key".to_owned())),
+        }
+    }
+}
+
+impl EncryptedContentInfo {
+    /// What is encrypted. An implicit tag hides from whoever makes DER that there are pieces of a string behind it.
+    fn sealed(&self) -> Result<Vec<u8>, Pkcs12Error> {
+        let number = TagNumber(0);
+        match self.content.tag() {
+            Tag::ContextSpecific { constructed: false, number: found } if found == number => {
+                Ok(self.content.value().to_vec())
+            }
+            Tag::ContextSpecific { constructed: true, number: found } if found == number => {
+                let mut reader = SliceReader::new(self.content.value())?;
+                let mut sealed = Vec::with_capacity(self.content.value().len());
+                while !reader.is_finished() {
+                    let piece = OctetString::decode(&mut reader).map_err(|_| Pkcs12Error::Damaged)?;
+                    sealed.extend_from_slice(piece.as_bytes());
+                }
+                Ok(sealed)
+            }
+            _ => Err(Pkcs12Error::Damaged),
         }
     }
 }
@@ -276,8 +298,10 @@ fn keyed(error: KeyError) -> Pkcs12Error {
     }
 }
 
-fn decoded<T: for<'a> Decode<'a>>(der: &[u8]) -> Result<T, Pkcs12Error> {
-    T::from_der(der).map_err(|_| Pkcs12Error::Damaged)
+/// Every layer may be BER.
+fn decoded<T: for<'a> Decode<'a>>(bytes: &[u8]) -> Result<T, Pkcs12Error> {
+    let der = ber::to_der(bytes).ok_or(Pkcs12Error::Damaged)?;
+    T::from_der(&der).map_err(|_| Pkcs12Error::Damaged)
 }
 
 fn mac_key(
@@ -320,7 +344,8 @@ fn clear_part(der: &[u8]) -> Result<ContentInfo, Pkcs12Error> {
 
 fn encrypted_part(lock: Lock, passphrase: &[u8], der: &[u8]) -> Result<ContentInfo, Pkcs12Error> {
     let (algorithm, sealed) = pbe::seal(lock, passphrase, der)?;
-    let content = EncryptedContentInfo { content_type: DATA, algorithm, content: OctetString::new(sealed)? };
+    let tag = Tag::ContextSpecific { constructed: false, number: TagNumber(0) };
+    let content = EncryptedContentInfo { content_type: DATA, algorithm, content: Any::new(tag, sealed)? };
     let content = Any::encode_from(&EncryptedData { version: 0, content })?;
     Ok(ContentInfo { content_type: ENCRYPTED_DATA, content })
 }

@@ -12,6 +12,7 @@ mod crash;
 mod disk;
 mod doctor;
 mod durable;
+mod encrypted;
 mod formats;
 mod kills;
 mod life;

@@ -28,6 +28,11 @@ impl OpenVpn {
         Self::spawn(namespace.command("openvpn"), config)
     }
 
+    /// Starts it with mbed TLS in place of OpenSSL.
+    pub fn start_with_mbed_tls(namespace: &Namespace, config: &Path) -> Self {
+        Self::spawn(namespace.command("openvpn-mbedtls"), config)
+    }
+
     /// Starts it with a clock that shows another time.
     pub fn start_at(namespace: &Namespace, config: &Path, time: Time) -> Self {
         let mut command = namespace.command("openvpn");
