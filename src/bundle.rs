@@ -176,8 +176,9 @@ impl Key {
     }
 }
 
-/// Whether the program of the order, if there is one, is known to fail with a bundle of this client: found before there
-/// is a key, from the profile that will be made and from whose keys are of which kind.
+/// Whether the format has a place for every directive, and the program of the order, if there is one, is not known to
+/// fail with a bundle of this client: found before there is a key, from the profile that will be made and from whose
+/// keys are of which kind.
 pub fn check_fit(
     settings: &Settings,
     templates: &Templates,
@@ -186,11 +187,21 @@ pub fn check_fit(
     keys: &[(Holder, KeyKind)],
 ) -> Result<(), BundleError> {
     order.check(Role::Client)?;
-    let Some(program) = order.program else { return Ok(()) };
+    let format = order.format(Role::Client);
+    if order.program.is_none() && !matches!(format, Format::Nm | Format::Onc) {
+        return Ok(());
+    }
     let files = client::credential_files(settings.control_channel, name);
     let profile = templates.client(settings, name)?.replace(client::CREDENTIALS, &files);
-    let facts = Facts { directives: &program::directives(&profile), keys, bytes: None };
-    fit(program, &facts)
+    let directives = program::directives(&profile);
+    if let Some(program) = order.program {
+        fit(program, &Facts { directives: &directives, keys, bytes: None })?;
+    }
+    match format {
+        Format::Nm => keyfile::check(&directives),
+        Format::Onc => onc::check(&directives),
+        _ => Ok(()),
+    }
 }
 
 /// A client's bundle, as it was ordered.

@@ -24,10 +24,7 @@ pub fn files(identity: &Identity, parts: Vec<Part>) -> Result<Vec<Part>, BundleE
     for part in parts {
         if part.name == "config.ovpn" {
             let profile = part.bytes.expose_text().unwrap_or_default();
-            for words in program::directives(profile) {
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                keyfile.take(&words, &home)?;
-            }
+            keyfile.take_all(&program::directives(profile), &home)?;
         } else {
             placed.push(Part { name: format!("{home}/{}", part.name), ..part });
         }
@@ -35,6 +32,11 @@ pub fn files(identity: &Identity, parts: Vec<Part>) -> Result<Vec<Part>, BundleE
     let name = format!("etc/NetworkManager/system-connections/{}.nmconnection", identity.stem);
     placed.insert(0, Part { name, bytes: Secret::from(keyfile.text(identity)), private: true });
     Ok(placed)
+}
+
+/// Whether each directive has its place.
+pub fn check(directives: &[Vec<String>]) -> Result<(), BundleError> {
+    Keyfile::default().take_all(directives, "")
 }
 
 /// What was read from directives.
@@ -46,6 +48,14 @@ struct Keyfile {
 }
 
 impl Keyfile {
+    fn take_all(&mut self, directives: &[Vec<String>], home: &str) -> Result<(), BundleError> {
+        for words in directives {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            self.take(&words, home)?;
+        }
+        Ok(())
+    }
+
     /// The items that NetworkManager's own importer makes (NetworkManager-openvpn, import-export.c, `do_import`; their
     /// names are in nm-service-defines.h).
     fn take(&mut self, words: &[&str], home: &str) -> Result<(), BundleError> {
@@ -64,6 +74,11 @@ impl Keyfile {
             }
             ["verify-x509-name", name, kind] => self.item("verify-x509-name", &format!("{kind}:{name}")),
             ["route", network, mask] => self.routes.push(route(network, mask).ok_or_else(|| no_place(words))?),
+            ["http-proxy", host, port] | ["http-proxy", host, port, "auto"] => {
+                for (item, value) in [("proxy-type", "http"), ("proxy-server", host), ("proxy-port", port)] {
+                    self.item(item, value);
+                }
+            }
             [name, value] => self.valued(name, value).ok_or_else(|| no_place(words))?,
             [name] => self.flag(name).ok_or_else(|| no_place(words))?,
             _ => return Err(no_place(words)),
@@ -191,13 +206,14 @@ mod tests {
     fn each_directive_gets_its_item() {
         let text = keyfile(
             "client\ndev tun\nremote a 1 udp\nremote 2001:db8::1 2 tcp\nfloat\ntun-mtu 1400\nmssfix 1300\nroute 10.1.0.0 255.255.0.0\n\
-             verify-x509-name \"server\" name-prefix\ncipher A\ncipher B\nsetenv opt block-outside-dns\ntls-auth ta.key 1\n",
+             http-proxy p 8080 auto\nverify-x509-name \"server\" name-prefix\ncipher A\ncipher B\nsetenv opt block-outside-dns\ntls-auth ta.key 1\n",
         )
         .unwrap();
         assert_eq!(
             text,
             "[connection]\nid=\\s a\\\\b=[#1]\n".replace("\\s ", "\\s")
                 + "uuid=u\ntype=vpn\n\n[vpn]\ncipher=B\nconnection-type=tls\ndev=tun\nfloat=yes\nmssfix=1300\n\
+                   proxy-port=8080\nproxy-server=p\nproxy-type=http\n\
                    remote=a:1:udp, [2001:db8::1]:2:tcp\nta=/etc/openvpn/client/anna/ta.key\nta-dir=1\ntunnel-mtu=1400\n\
                    verify-x509-name=name-prefix:server\nservice-type=org.freedesktop.NetworkManager.openvpn\n\n\
                    [ipv4]\nmethod=auto\nroute1=10.1.0.0/16\n\n[ipv6]\nmethod=auto\n"

@@ -1,4 +1,4 @@
-//! A bundle for `ChromeOS`: an Open Network Configuration (Chromium, components/onc/docs/onc_spec.md), not encrypted.
+//! A bundle for `ChromeOS`: an Open Network Configuration (Chromium, `onc_spec.md`), not encrypted.
 //! Knows no settings but the VPN's name: the directives of a profile come in, and one without a field is refused.
 
 use base64ct::{Base64, Encoding};
@@ -17,11 +17,7 @@ pub fn configuration(
 ) -> Result<Secret, BundleError> {
     let [network, ca, own] =
         ["network", "ca", "client"].map(|what| format!("{{{}}}", guid(&client.ca_pem, &client.name, what)));
-    let mut vpn = Vpn::default();
-    for words in directives(settings, templates, client)? {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        vpn.take(&words)?;
-    }
+    let mut vpn = Vpn::of(&directives(settings, templates, client)?)?;
     vpn.field("ClientCertType", "Ref");
     vpn.field("ClientCertRef", own.as_str());
     vpn.field("ServerCARefs", json!([ca]));
@@ -45,6 +41,11 @@ pub fn configuration(
     Ok(Secret::new(bytes))
 }
 
+/// Whether each directive has its field.
+pub fn check(directives: &[Vec<String>]) -> Result<(), BundleError> {
+    Vpn::of(directives).map(drop)
+}
+
 fn directives(
     settings: &Settings,
     templates: &Templates,
@@ -65,6 +66,15 @@ struct Vpn {
 }
 
 impl Vpn {
+    fn of(directives: &[Vec<String>]) -> Result<Self, BundleError> {
+        let mut vpn = Self::default();
+        for words in directives {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            vpn.take(&words)?;
+        }
+        Ok(vpn)
+    }
+
     fn take(&mut self, words: &[&str]) -> Result<(), BundleError> {
         let no_place = || BundleError::NoPlace { format: Format::Onc, directive: words.join(" ") };
         match *words {
@@ -81,7 +91,10 @@ impl Vpn {
                 self.field("KeyDirection", direction);
             }
             ["verify-x509-name", name, kind] => self.field("VerifyX509", json!({ "Name": name, "Type": kind })),
-            ["reneg-sec", seconds] => self.field("RenegSec", seconds.parse::<u32>().map_err(|_| no_place())?),
+            [name @ ("reneg-sec" | "server-poll-timeout"), seconds] => {
+                let field = if name == "reneg-sec" { "RenegSec" } else { "ServerPollTimeout" };
+                self.field(field, seconds.parse::<u32>().map_err(|_| no_place())?);
+            }
             [name, value] => {
                 let (_, field) = FIELDS.iter().find(|(directive, _)| *directive == name).ok_or_else(no_place)?;
                 self.field(field, value);
@@ -197,3 +210,48 @@ const FIELDS: [(&str, &str); 4] = [
 
 /// More than the names of fields, the identifiers and 64 hosts of 255 bytes take.
 const REST: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vpn(lines: &str) -> Result<Vpn, BundleError> {
+        Vpn::of(&program::directives(lines))
+    }
+
+    #[test]
+    fn each_directive_gets_its_field() {
+        let vpn =
+            vpn("client\ndev tun\nproto tcp\nremote a 443\nremote b 443 tcp\nremote c 443\nauth SHA256\nreneg-sec 7\nserver-poll-timeout 10\n\
+                       setenv FRIENDLY_NAME x\nverify-x509-name server name-prefix\ntls-auth ta.key 1\n")
+            .unwrap();
+        assert_eq!(vpn.hosts, ["a", "b", "c"]);
+        assert!(vpn.has_tls_auth);
+        assert_eq!(
+            Value::Object(vpn.fields),
+            json!({
+                "Auth": "SHA256", "ExtraHosts": ["b", "c"], "KeyDirection": "1", "Port": 443, "Proto": "tcp", "RenegSec": 7, "ServerPollTimeout": 10,
+                "VerifyX509": { "Name": "server", "Type": "name-prefix" },
+            })
+        );
+    }
+
+    #[test]
+    fn a_directive_without_a_field_is_not_dropped() {
+        for line in [
+            "float",
+            "http-proxy p 1",
+            "tun-mtu 1400",
+            "tls-crypt ta.key",
+            "route 10.0.0.0 255.0.0.0",
+            "reneg-sec x",
+            "dev tap",
+        ] {
+            let error = vpn(&format!("client\n{line}\n")).err().unwrap().to_string();
+            assert_eq!(error, format!("no bundle was made: a `onc` has no place for `{line}`"));
+        }
+        for second in ["remote b 2 udp", "remote b 1 tcp"] {
+            assert!(vpn(&format!("remote a 1\n{second}\n")).is_err(), "{second}");
+        }
+    }
+}

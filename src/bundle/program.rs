@@ -3,6 +3,7 @@
 //! Knows no settings and no key: a profile comes in as facts, so that profiles of others can be judged by the same table.
 
 mod rules;
+mod what;
 
 use std::{fmt, str::FromStr};
 

@@ -124,6 +124,7 @@ impl fmt::Display for Answer {
 const EXAMPLES: &str = "\
 Examples:
   vpnpki export client1 --format zip
+  vpnpki export client1 --for tunnelblick
   vpnpki export client1 -o - | ssh laptop-7 'cat > client1.ovpn'
   vpnpki export client1 --encrypt-to ~/.ssh/id_ed25519.pub
   vpnpki export client1 --format p12 --key-passphrase-file client1.txt

@@ -189,5 +189,6 @@ Examples:
   vpnpki issue laptop-7 --recipient ~/.ssh/id_ed25519.pub
   vpnpki issue laptop-7 --csr laptop-7.csr
   vpnpki issue phone-3 --format ovpn12 --generate-passphrase
+  vpnpki issue router-1 --for openwrt
   vpnpki issue ci-runner --if-missing --batch --json
   vpnpki issue server-west --role server --san west.example.com";

@@ -28,7 +28,15 @@ fn is_the_same_connection(options: &str, settings: &[(&str, &str, toml_edit::Val
 fn networkmanager_reads_the_keyfile_as_it_imports_the_profile() {
     is_the_same_connection("", &[]).says("verify-x509-name = name-prefix:server").says("remote = 10.99.0.1:1194");
     let many = "--control-channel tls-auth --remote a.example.com:1194/udp --remote b.example.com:443/tcp";
-    let extra = ["mssfix 1300", "reneg-sec 77", "remote-random", "cipher AES-256-GCM", "route 10.1.0.0 255.255.0.0"];
+    let extra = [
+        "mssfix 1300",
+        "reneg-sec 77",
+        "remote-random",
+        "cipher AES-256-GCM",
+        "server-poll-timeout 10",
+        "http-proxy p 8080 auto",
+        "route 10.1.0.0 255.255.0.0",
+    ];
     let extra: toml_edit::Array = extra.into_iter().collect();
     is_the_same_connection(
         &format!("{many} --remote [2001:db8::1]:1195"),
@@ -87,6 +95,29 @@ fn what_uci_is_told_starts_a_profile_that_connects() {
     let interface = ("network".to_owned(), "client_1_a".to_owned(), "interface".to_owned());
     assert_eq!(batch("network.uci"), (interface, vec![option("proto", "openvpn"), config]));
     site.connects(&network, 0, "unpacked/client-1.a.ovpn");
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_network_configuration_is_what_chromium_specifies() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/onc.py");
+    for (options, said) in [
+        ("--remote vpn.example.com", "valid: the \"VPN\" vpn.example.com 1194 udp []"),
+        ("--key rsa2048 --remote a:443/tcp --remote b:443/tcp", "valid: the \"VPN\" a 443 tcp ['b']"),
+    ] {
+        let site = Site::with_authority(&format!("--control-channel tls-auth {options} --issue anna --no-export"));
+        site.set("vpn", "name", "the \"VPN\"");
+        site.run("export anna --for chromeos").succeeds();
+        site.run("export anna --format dir").succeeds();
+        let files = "anna.onc anna/ca.crt anna/anna.crt anna/anna.key anna/ta.key";
+        site.tool(&format!("python3 {script} {files}")).succeeds().says(said);
+        // ChromeOS keeps its keys with NSS
+        site.tool("mkdir nss").succeeds();
+        site.tool("certutil -N -d sql:nss --empty-password").succeeds();
+        fs::write(site.path("none"), "\n").expect("a file");
+        site.tool("pk12util -i client.p12 -d sql:nss -w none -k none").succeeds().says("PKCS12 IMPORT SUCCESSFUL");
+        site.tool("certutil -K -d sql:nss -f none").succeeds().says("anna");
+    }
 }
 
 /// A section, as its package, name and type.

@@ -1,5 +1,6 @@
 use super::{
-    rules::{Rule, What, RULES},
+    rules::{Rule, RULES},
+    what::What,
     *,
 };
 
