@@ -207,7 +207,8 @@ impl<'a> Profile<'a> {
 /// The name in `<name>` that stands alone on its line (`check_inline_file`).
 fn tag(words: &[String]) -> Option<&str> {
     match words {
-        [only] if only.len() > 2 && !only.starts_with("</") => only.strip_prefix('<')?.strip_suffix('>'),
+        // `</ca>` on its own opens a block of the name `/ca`, which nothing closes
+        [only] => only.strip_prefix('<')?.strip_suffix('>'),
         _ => None,
     }
 }
@@ -320,8 +321,9 @@ mod tests {
 
     #[test]
     fn a_tag_is_one_word_and_opens_a_block() {
-        assert_eq!(words("<ca> x\n</ca>\n<>\n"), ["<ca>|x", "</ca>", "<>"]);
+        assert_eq!(words("<ca> x\n<> y\n"), ["<ca>|x", "<>|y"]);
         assert_eq!(words("\"<ca>\"\nx\n</ca>"), ["ca"]);
+        assert_eq!(said("</ca>\n"), ["1 Everybody true `</ca>` is never closed by `<//ca>`"]);
     }
 
     proptest! {
@@ -339,7 +341,7 @@ mod tests {
         #[test]
         fn lines_are_read_as_directives_are(line in "[a-z][a-z0-9 \"'\\\\]{0,60}") {
             let profile = Profile::read(line.as_bytes());
-            match directive::read(line.trim_end()) {
+            match directive::read(&line) {
                 Ok(read) => prop_assert_eq!(&profile.directives[0].words, &read.words),
                 Err(_) => prop_assert!(!profile.faults.is_empty()),
             }

@@ -44,6 +44,8 @@ fn our_reader_takes_what_openvpn_takes() {
         "setenv UV_A 'b",
         "setenv UV_A b\\",
         "setenv UV_A b c",
+        "</ca>\n",
+        "<>\n",
         "<ca>\nabc\n",
         "<ca>\nabc\n</cert>\n",
         "<connection>\nremote a 1 udp\n",
@@ -124,7 +126,7 @@ fn every_directive_that_openvpn_names_is_known() {
     for name in names {
         assert!(vpnpki::openvpn::known::is_known(&name), "{name}");
     }
-    for name in ["no-such-directive", "</ca>", "\u{feff}verb"] {
+    for name in ["no-such-directive", "Client", "\u{feff}verb"] {
         let (taken, said) = openvpn_reads(site.dir(), format!("\n{name}\n").as_bytes());
         assert!(
             !taken && said.contains("Unrecognized option") && !vpnpki::openvpn::known::is_known(name),
