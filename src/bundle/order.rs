@@ -59,8 +59,9 @@ impl Order {
     /// Whether a bundle of this role can be like this.
     pub fn check(&self, role: Role) -> Result<(), BundleError> {
         match (role, self.format(role), self.program) {
-            (Role::Server, Format::Dir | Format::Zip, _) => Ok(()),
-            (Role::Server, format, _) => Err(BundleError::NotForServers(format)),
+            (Role::Server, _, Some(program)) => Err(BundleError::ProgramOfServer(program)),
+            (Role::Server, Format::Dir | Format::Zip, None) => Ok(()),
+            (Role::Server, format, None) => Err(BundleError::NotForServers(format)),
             (Role::Client, format, Some(program)) if !program.formats().contains(&format) => {
                 Err(BundleError::ForeignFormat { program, format })
             }

@@ -55,7 +55,7 @@ fn keyfile(bytes: &[u8]) -> Option<Part> {
     Some(Part { name: "keyfile.ovpn".to_owned(), bytes: Secret::from(profile) })
 }
 
-/// An Open Network Configuration with one network: a profile and the credentials beside it (onc_spec.md).
+/// An Open Network Configuration with one network: a profile and the credentials beside it (`onc_spec.md`).
 fn onc(bytes: &[u8]) -> Option<Vec<Part>> {
     let whole: Value = serde_json::from_slice(bytes).ok()?;
     let vpn = whole.pointer("/NetworkConfigurations/0/VPN")?;
