@@ -144,6 +144,7 @@ fn what_differs_from_run_to_run_is_not_compared() {
     let row = "client1                  client valid     2029-02-24    824  7D194A18067A27ED53A229CAD3746700";
     assert_eq!(redacted(row), "client1                  client valid     DATE N  SERIAL");
     assert_eq!(redacted("head aa4719785bb20c92537575c81a03e8ff86c805aae1b56b4f21be90cef89a4054"), "head HASH");
+    assert_eq!(redacted("  phone-3    dbgn-5aiy-286s-bbww-4k5t-ayzv\n"), "  phone-3    PASSPHRASE\n");
     assert_eq!(redacted(r#"{"days_left":824,"number":3}"#), r#"{"days_left":N,"number":3}"#);
     for same in ["CRL 2 in 3660 s", "600 pki/pki.db", "172.16.0.0/16", "vpn.example.com:1194", "2026-11", "4B70D78E"] {
         assert_eq!(redacted(same), same);
@@ -430,6 +431,9 @@ fn token(rest: &str, before: &str) -> Option<(usize, &'static str)> {
     if word.starts_with("age1") && rest.get(end..end + 3) == Some("...") && rest.len() >= end + 9 {
         return Some((end + 9, "AGE"));
     }
+    if let Some(length) = passphrase(rest) {
+        return Some((length, "PASSPHRASE"));
+    }
     if word.len() == 32 && hex(true) {
         return Some((32, "SERIAL"));
     }
@@ -444,6 +448,13 @@ fn token(rest: &str, before: &str) -> Option<(usize, &'static str)> {
     }
     let counted = rest[end..].starts_with(" days") || before.ends_with("_left\":");
     (digits(word) && counted).then_some((end, "N"))
+}
+
+/// How long the passphrase is that `--generate-passphrase` made: six groups of four.
+fn passphrase(rest: &str) -> Option<usize> {
+    let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+    let group = |group: &str| group.len() == 4 && group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    (word.split('-').count() == 6 && word.split('-').all(group)).then_some(word.len())
 }
 
 /// In a table of certificates the days left stand in front of the serial, to the right of their column.
