@@ -150,7 +150,7 @@ fn packages() -> Vec<Value> {
 /// turns on, as rustls-webpki does with `ring?/alloc`.
 fn built() -> Vec<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--prefix", "none", "--format", "{p}", "--edges", "all"])
+        .args(["tree", "--locked", "--target", "all", "--prefix", "none", "--format", "{p}", "--edges", "all"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo, which runs this test, can be run");
