@@ -28,21 +28,14 @@ fn is_the_same_connection(options: &str, settings: &[(&str, &str, toml_edit::Val
 fn networkmanager_reads_the_keyfile_as_it_imports_the_profile() {
     is_the_same_connection("", &[]).says("verify-x509-name = name-prefix:server").says("remote = 10.99.0.1:1194");
     let many = "--control-channel tls-auth --remote a.example.com:1194/udp --remote b.example.com:443/tcp";
-    let extra = [
-        "mssfix 1300",
-        "reneg-sec 77",
-        "remote-random",
-        "cipher AES-256-GCM",
-        "server-poll-timeout 10",
-        "http-proxy p 8080 auto",
-        "route 10.1.0.0 255.255.0.0",
-    ];
+    let extra = ["mssfix 1300", "reneg-sec 77", "cipher AES-256-GCM", "route 10.1.0.0 255.255.0.0"];
     let extra: toml_edit::Array = extra.into_iter().collect();
     is_the_same_connection(
         &format!("{many} --remote [2001:db8::1]:1195"),
         &[
             ("client", "extra", extra.into()),
             ("client", "float", true.into()),
+            ("client", "remote-random", true.into()),
             ("client", "tun-mtu", 1400.into()),
             ("vpn", "name", "a\\b = [c] #1; \"d\"".into()),
         ],
@@ -50,7 +43,11 @@ fn networkmanager_reads_the_keyfile_as_it_imports_the_profile() {
     .says("remote = a.example.com:1194:udp, b.example.com:443:tcp, [2001:db8::1]:1195:udp")
     .says("ta-dir = 1")
     .says("a\\b = [c] #1; \"d\"");
-    is_the_same_connection("--remote vpn.example.com:443/tcp", &[]).says("proto-tcp = yes");
+    let proxy = [("client", "http-proxy", "p.example.com:8080".into())];
+    is_the_same_connection("--remote vpn.example.com:443/tcp", &proxy)
+        .says("proto-tcp = yes")
+        .says("proxy-server = p.example.com")
+        .says("proxy-type = http");
     is_the_same_connection("--remote [2001:db8::1]:1195", &[]).says("remote = [2001:db8::1]:1195:");
 }
 
