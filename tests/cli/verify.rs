@@ -83,6 +83,65 @@ fn a_bundle_of_the_other_control_channel_works_too() {
 }
 
 #[test]
+fn a_client_key_of_another_server_a_damaged_one_and_a_twofold_one_are_told_apart() {
+    let site = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let own = site.text("client1.ovpn");
+    let at = line(&own, "<tls-crypt-v2>");
+    works(&site, "verify client1.ovpn");
+    works(&site, "verify client1.ovpn --server server");
+    let key = block(&own, "tls-crypt-v2");
+    let made = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let foreign = made.text("client1.ovpn");
+    // its last line of base64 ends in the length of what is wrapped: the first holds the client's own half of the key
+    let body: Vec<&str> = key.lines().collect();
+    let other = |letter: char| if letter == 'A' { "B" } else { "A" };
+    let with = |place: usize| {
+        let mut lines: Vec<String> = body.iter().map(|line| (*line).to_owned()).collect();
+        let first = lines[place].chars().next().expect("a letter");
+        lines[place].replace_range(..1, other(first));
+        lines.join("\n") + "\n"
+    };
+    let dropped = "which drops every packet of this client without a word";
+    let unwrapped = "was wrapped for another server, or is damaged: it does not open with the key of";
+    for (changed_key, why) in [
+        (block(&foreign, "tls-crypt-v2").to_owned(), unwrapped),
+        (with(body.len() - 4), unwrapped),
+        (with(2), "holds one key for the client and another for"),
+    ] {
+        changed(&site, key, &changed_key);
+        for (side, whose) in [("", "the authority"), (" --server server", "the server in `server`")] {
+            fails(
+                &site,
+                &format!("verify changed.ovpn{side}"),
+                &format!(":{at}: fails: `tls-crypt-v2` {why} {whose}, {dropped}"),
+            );
+        }
+    }
+    changed(&site, body[body.len() - 4], "");
+    fails(&site, "verify changed.ovpn", &format!(":{at}: fails: `tls-crypt-v2` holds no client's key: a block `OpenVPN tls-crypt-v2 client key` has 546 to 1280 bytes, this one has 507"));
+    changed(&site, body[3], "?");
+    fails(&site, "verify changed.ovpn", &format!(":{at}: fails: `tls-crypt-v2` holds no client's key: its `OpenVPN tls-crypt-v2 client key` block is damaged"));
+}
+
+#[test]
+fn a_server_of_both_kinds_takes_either() {
+    let site = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let other = Site::new();
+    let (own, theirs) = (site.text("client1.ovpn"), other.text("client1.ovpn"));
+    let text = changed(&site, block(&own, "tls-crypt-v2"), block(&theirs, "tls-crypt"));
+    let at = line(&text, "<tls-crypt>");
+    let why = format!(":{at}: fails: has a `tls-crypt` key, and the server in `server` wants `tls-crypt-v2`");
+    fails(&site, "verify changed.ovpn --server server", &why);
+    fs::copy(other.path("server/ta.key"), site.path("server/old.key")).expect("a copy");
+    site.write("server/server.conf", &(site.text("server/server.conf") + "tls-crypt old.key\n"));
+    works(&site, "verify changed.ovpn --server server");
+    works(&site, "verify client1.ovpn --server server");
+    fs::copy(site.path("server/ta.key"), site.path("server/old.key")).expect("a copy");
+    let said = works(&site, "verify changed.ovpn --server server");
+    assert!(said.stderr.contains("`tls-crypt` of the server in `server` holds no key of its kind: not compared"), "{said}");
+}
+
+#[test]
 fn a_swapped_key_is_named_with_both_lines() {
     let site = Site::made("--issue client1 --issue client2");
     let other = site.text("client2.ovpn");

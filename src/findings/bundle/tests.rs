@@ -8,7 +8,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::import::{archive, Part};
+use crate::import::{archive, Origin, Part};
 
 /// A CA of another program.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -38,7 +38,7 @@ fn text(ca: &str, certificate: &str, key: &str) -> String {
 }
 
 fn package(text: &[u8]) -> Package {
-    Package { profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) }, parts: Vec::new() }
+    Package { origin: Origin::OpenVpn, profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) }, parts: Vec::new() }
 }
 
 fn against(now: &str) -> Against<'static> {
@@ -94,6 +94,7 @@ fn a_client_of_another_ca_is_warned_of_and_refused_where_the_server_is_known() {
     let (server, _) = OtherSide::of(
         "the server".to_owned(),
         &Package {
+            origin: Origin::OpenVpn,
             profile: Part { name: "server.conf".to_owned(), bytes: Secret::from("ca ca.crt\n".to_owned()) },
             parts: vec![Part { name: "ca.crt".to_owned(), bytes: Secret::from(other.pem()) }],
         },
