@@ -246,3 +246,57 @@ fn words(error: &rustls::Error) -> String {
         other => escape(&other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Algorithm;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    /// A CA's key and its certificate, which stands for both ends.
+    static OWN: LazyLock<(PrivateKey, Vec<u8>)> = LazyLock::new(|| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        (PrivateKey::from_pem(key.serialize_pem().as_bytes()).ok().unwrap(), der)
+    });
+
+    fn tried(authority: &[u8], chain: &[u8], key: &PrivateKey, crl: Option<&[u8]>) -> [Result<Agreed, Refused>; 2] {
+        let (authorities, chain) = ([authority.to_vec()], [chain.to_vec()]);
+        let end = End { authorities: &authorities, chain: &chain, key };
+        let now = Time::parse("2026-11-22").unwrap();
+        Version::ALL.map(|version| shake(version, now, &end, Arc::new(|_| Ok(())), &end, crl))
+    }
+
+    #[test]
+    fn both_versions_come_about_between_two_that_fit() {
+        let (key, der) = &*OWN;
+        let agreed = tried(der, der, key, None).map(|agreed| agreed.map(|agreed| agreed.version));
+        assert_eq!(agreed, [Ok(Version::Tls12), Ok(Version::Tls13)]);
+        let other = PrivateKey::generate(Algorithm::P256).ok().unwrap();
+        let refused = tried(der, der, &other, None);
+        assert!(refused.iter().all(|refused| matches!(refused, Err(Refused::ByServer(_) | Refused::ByClient(_)))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (key, der) = &*OWN;
+            prop_assert!(tried(&bytes, der, key, None).iter().all(Result::is_err));
+            prop_assert!(tried(der, &bytes, key, None).iter().all(Result::is_err));
+            prop_assert!(tried(der, der, key, Some(&bytes)).iter().all(Result::is_err));
+        }
+
+        /// A certificate in which some bytes are others: taken or refused.
+        #[test]
+        fn damage_never_panics(at in any::<prop::sample::Index>(), octets in prop::collection::vec(any::<u8>(), 1..9)) {
+            let (key, der) = &*OWN;
+            let mut damaged = der.clone();
+            let place = at.index(damaged.len());
+            damaged.splice(place..(place + octets.len()).min(der.len()), octets);
+            let _ = (tried(&damaged, der, key, None), tried(der, &damaged, key, None), tried(der, der, key, Some(&damaged)));
+        }
+    }
+}

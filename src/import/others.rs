@@ -187,7 +187,8 @@ mod tests {
         let text = "[connection]\nid=x\nca=/not/this\n[vpn]\nca=/etc/o/ca.crt\nta=/etc/o/ta.key\nta-dir=1\nremote=a, b:1194, [2001:db8::1]:443:tcp\n\
                     proto-tcp=yes\ntunnel-mtu=1400\nverify-x509-name=name-prefix:a\\\\\\sb\nremote-cert-tls=server\nconnection-type=tls\n";
         let profile = keyfile(text.as_bytes()).unwrap();
-        let lines = "client\nca etc/o/ca.crt\ntls-auth etc/o/ta.key 1\nremote a\nremote b 1194\nremote 2001:db8::1 443 tcp\n\
+        let lines =
+            "client\nca etc/o/ca.crt\ntls-auth etc/o/ta.key 1\nremote a\nremote b 1194\nremote 2001:db8::1 443 tcp\n\
                      proto tcp\ntun-mtu 1400\nverify-x509-name \"a\\\\ b\" name-prefix\nremote-cert-tls server\n";
         assert_eq!(unquoted(&profile), unquoted(&part("", lines.as_bytes().to_vec())));
     }

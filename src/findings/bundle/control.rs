@@ -44,8 +44,9 @@ pub(super) fn check(
         (Some(own), []) => faults.fails(place, format!("has a `{}` key, and {} has none", own.word, other.whose)),
         (Some(own), theirs) => match theirs.iter().find(|theirs| theirs.word == own.word) {
             Some(theirs) => compare(own, theirs, place, &other.whose, faults),
-            None => faults
-                .fails(place, format!("has a `{}` key, and {} wants {}", own.word, other.whose, named(theirs))),
+            None => {
+                faults.fails(place, format!("has a `{}` key, and {} wants {}", own.word, other.whose, named(theirs)))
+            }
         },
     }
 }

@@ -60,8 +60,7 @@ pub fn flaw(package: &Package, now: Time) -> Option<String> {
         return Some(fault.why);
     }
     let profile = Profile::read(package.profile.bytes.expose());
-    let subjects =
-        identity::check(&profile, &Credentials::of(package, &profile), &against, &mut Faults::default());
+    let subjects = identity::check(&profile, &Credentials::of(package, &profile), &against, &mut Faults::default());
     let (own, _) = subjects.own.as_ref()?;
     let hangs = hangs_from(own, &subjects.authorities, &subjects.extra, now) != Signed::No;
     (!hangs).then(|| "the CA in it did not sign the certificate".to_owned())

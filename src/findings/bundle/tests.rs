@@ -38,7 +38,11 @@ fn text(ca: &str, certificate: &str, key: &str) -> String {
 }
 
 fn package(text: &[u8]) -> Package {
-    Package { origin: Origin::OpenVpn, profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) }, parts: Vec::new() }
+    Package {
+        origin: Origin::OpenVpn,
+        profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) },
+        parts: Vec::new(),
+    }
 }
 
 fn against(now: &str) -> Against<'static> {
