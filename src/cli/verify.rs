@@ -26,7 +26,7 @@ use side::{Side, Trial};
 /// Say whether bundles work, ours or anybody's: one line for each fault, and what it does; exit 1 when one fails
 ///
 /// Reads profiles (.ovpn, .conf) with the files they name, zips, directories and PKCS#12 files as OpenVPN and OpenVPN
-/// Connect read them, and connections of NetworkManager and ChromeOS. Holds key against certificate, chains, dates, usages, the CRL and the control channel key, and the
+/// Connect read them, and the connections that NetworkManager and Chromebooks take. Holds key against certificate, chains, dates, usages, the CRL and the control channel key, and the
 /// directives against the server's and against what each client program is known to refuse. The other side is the
 /// authority's settings, or a server's directory; without either only what is in the bundle is looked at.
 #[derive(Args)]

@@ -95,7 +95,7 @@ impl<'a> Against<'a> {
             Origin::ChromeOs => (&[Program::Chromeos], Some(nothing)),
         };
         let programs = if self.programs.is_empty() { programs } else { self.programs };
-        Self { programs, passphrase, ..*self }
+        Self { passphrase, programs, ..*self }
     }
 }
 
@@ -105,7 +105,9 @@ pub fn check(package: &Package, against: &Against) -> Vec<Fault> {
     let mut found = check_profile(package, &against.meant(package.origin, &nothing));
     if package.origin != Origin::OpenVpn {
         // the profile was made here, and nobody has its lines
-        found.iter_mut().for_each(|fault| fault.line = None);
+        for fault in &mut found {
+            fault.line = None;
+        }
     }
     found
 }

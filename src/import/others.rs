@@ -122,7 +122,9 @@ fn onc(bytes: &[u8]) -> Option<Vec<Part>> {
         lines.push(&["remote", host, &port, text("Proto").unwrap_or("udp")]);
     }
     for (name, directive) in [("Auth", "auth"), ("Cipher", "cipher"), ("TLSVersionMin", "tls-version-min")] {
-        text(name).into_iter().for_each(|value| lines.push(&[directive, value]));
+        if let Some(value) = text(name) {
+            lines.push(&[directive, value]);
+        }
     }
     if text("RemoteCertTLS").unwrap_or("server") == "server" {
         lines.push(&["remote-cert-tls", "server"]);

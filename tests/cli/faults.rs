@@ -223,12 +223,13 @@ fn a_server_with_the_list_of_another_ca_is_told() {
 
 #[test]
 fn connect_wants_the_exact_key_usage_of_a_server() {
+    use KeyUsagePurpose::{DigitalSignature, KeyAgreement, KeyEncipherment};
+
     let site = Site::empty();
     let ca = authority(ca_params("ca"));
     let text = profile(&ca.pem(), &leaf(&ca, "client", |_| {}), "");
     let at = line(&text, "<ca>");
     let why = "the keyUsage of the server `vpn` is neither digitalSignature with keyEncipherment nor with keyAgreement";
-    use KeyUsagePurpose::{DigitalSignature, KeyAgreement, KeyEncipherment};
     for (usages, fits) in [
         (&[DigitalSignature][..], false),
         (&[DigitalSignature, KeyEncipherment, KeyAgreement], false),

@@ -45,7 +45,7 @@ pub(super) fn check(
         (Some(own), theirs) => match theirs.iter().find(|theirs| theirs.word == own.word) {
             Some(theirs) => compare(own, theirs, place, &other.whose, faults),
             None => {
-                faults.fails(place, format!("has a `{}` key, and {} wants {}", own.word, other.whose, named(theirs)))
+                faults.fails(place, format!("has a `{}` key, and {} wants {}", own.word, other.whose, named(theirs)));
             }
         },
     }

@@ -145,6 +145,48 @@ fn two_control_channel_keys_and_broken_ones_are_said() {
     );
 }
 
+#[test]
+fn a_servers_credentials_are_proven_before_they_go_where_it_runs() {
+    let (ca, other) = (authority("ca"), authority("other"));
+    let (key, foreign) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let made = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "server");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        change(&mut params);
+        params.signed_by(&key, &ca).unwrap().pem()
+    };
+    let broken = |ca: &str, certificate: &str, key: &KeyPair| {
+        let nothing = Secret::new(Vec::new());
+        let expected = proof::Expected {
+            role: crate::inventory::Role::Server,
+            certificate_pem: certificate,
+            control_key: &nothing,
+            with_key: true,
+            passphrase: None,
+            now: Time::parse("2026-11-22").unwrap(),
+        };
+        proof::broken_credentials(ca, &Secret::from(key.serialize_pem()), &expected)
+    };
+    let good = made(&|_| {});
+    assert_eq!(broken(&ca.pem(), &good, &key), None);
+    for (found, why) in [
+        (broken(&other.pem(), &good, &key), "the CA in it did not sign the certificate"),
+        (broken(&ca.pem(), &good, &foreign), "the private key in it is not that of the certificate"),
+        (broken("", &good, &key), "the CA holds no certificate"),
+        (
+            broken(&ca.pem(), &made(&|params| params.not_after = rcgen::date_time_ymd(2026, 1, 1)), &key),
+            "the certificate in it ended on 2026-01-01",
+        ),
+        (
+            broken(&ca.pem(), &made(&|params| params.extended_key_usages.clear()), &key),
+            "the certificate in it is not that of a server",
+        ),
+    ] {
+        assert!(found.as_ref().is_some_and(|found| found.starts_with(why)), "{why}: {found:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
