@@ -13,7 +13,7 @@ use vpnpki::{
         proof::{self, Expected},
         Against,
     },
-    import::{Package, Part},
+    import::{Origin, Package, Part},
     inventory::{ActId, Change, Identity, Issuer, Reason, Revocation, Role},
     openvpn::StaticKey,
     pki::{
@@ -134,7 +134,7 @@ impl Profile {
             text(&control_key)
         );
         let profile = Part { name: "profile.ovpn".to_owned(), bytes: Secret::from(profile) };
-        Self { package: Package { profile, parts: Vec::new() }, certificate, control_key }
+        Self { package: Package { origin: Origin::OpenVpn, profile, parts: Vec::new() }, certificate, control_key }
     }
 }
 

@@ -195,7 +195,7 @@ pub fn check_fit(
     let profile = templates.client(settings, name)?.replace(client::CREDENTIALS, &files);
     let directives = program::directives(&profile);
     if let Some(program) = order.program {
-        fit(program, &Facts { directives: &directives, keys, bytes: None })?;
+        fit(program, &Facts { directives: &directives, keys, ..Facts::default() })?;
     }
     match format {
         Format::Nm => keyfile::check(&directives),

@@ -149,8 +149,8 @@ pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
     Ok(Enrolled { changed: !dry_run, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
 }
 
-/// Puts the answer and its key together.
-pub fn finish(finish: &Finish<'_>) -> Result<Finished, EnrollError> {
+/// Puts the answer and its key together. `judge` says what keeps the whole profile from working.
+pub fn finish(finish: &Finish<'_>, judge: impl Fn(&Secret) -> Option<String>) -> Result<Finished, EnrollError> {
     let unfit = |what: String| EnrollError::Answer { path: finish.path.to_owned(), what };
     let answer = Answer::read(finish.bundle).map_err(unfit)?;
     let name = Name::parse(&answer.leaf.common_name)
@@ -162,6 +162,9 @@ pub fn finish(finish: &Finish<'_>) -> Result<Finished, EnrollError> {
     }
     let profile = answer.with_key(&name, &key.to_pem());
     crate::bundle::check_profile(profile.expose())?;
+    if let Some(why) = judge(&profile) {
+        return Err(unfit(format!("would make no profile that works: {why}")));
+    }
     let out = finish.out.map_or_else(|| profile_path(finish.path, &name), Path::to_owned);
     // everything in the answer is in the profile: it takes its place without loss
     let same = files::exists(&out)? && files::real_path(&out)? == files::real_path(finish.path)?;

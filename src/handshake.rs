@@ -246,3 +246,67 @@ fn words(error: &rustls::Error) -> String {
         other => escape(&other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Algorithm;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    /// A key, its certificate for both ends, and the CA that signed it.
+    struct Own {
+        key: PrivateKey,
+        der: Vec<u8>,
+        ca: Vec<u8>,
+    }
+
+    static OWN: LazyLock<Own> = LazyLock::new(|| {
+        let pair = || rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = rcgen::CertifiedIssuer::self_signed(params, pair()).unwrap();
+        let key = pair();
+        let der = rcgen::CertificateParams::default().signed_by(&key, &ca).unwrap().der().to_vec();
+        Own { key: PrivateKey::from_pem(key.serialize_pem().as_bytes()).ok().unwrap(), der, ca: ca.der().to_vec() }
+    });
+
+    fn tried(authority: &[u8], chain: &[u8], key: &PrivateKey, crl: Option<&[u8]>) -> [Result<Agreed, Refused>; 2] {
+        let (authorities, chain) = ([authority.to_vec()], [chain.to_vec()]);
+        let end = End { authorities: &authorities, chain: &chain, key };
+        let now = Time::parse("2026-11-22").unwrap();
+        Version::ALL.map(|version| shake(version, now, &end, Arc::new(|_| Ok(())), &end, crl))
+    }
+
+    #[test]
+    fn both_versions_come_about_between_two_that_fit() {
+        let Own { key, der, ca } = &*OWN;
+        let agreed = tried(ca, der, key, None).map(|agreed| agreed.map(|agreed| agreed.version));
+        assert_eq!(agreed, [Ok(Version::Tls12), Ok(Version::Tls13)]);
+        let other = PrivateKey::generate(Algorithm::P256).ok().unwrap();
+        let refused = tried(ca, der, &other, None);
+        assert!(refused.iter().all(|refused| matches!(refused, Err(Refused::ByServer(_) | Refused::ByClient(_)))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let Own { key, der, ca } = &*OWN;
+            prop_assert!(tried(&bytes, der, key, None).iter().all(Result::is_err));
+            prop_assert!(tried(ca, &bytes, key, None).iter().all(Result::is_err));
+            prop_assert!(tried(ca, der, key, Some(&bytes)).iter().all(Result::is_err));
+        }
+
+        /// A certificate in which some bytes are others: taken or refused.
+        #[test]
+        fn damage_never_panics(at in any::<prop::sample::Index>(), octets in prop::collection::vec(any::<u8>(), 1..9)) {
+            let Own { key, der, ca } = &*OWN;
+            for whole in [ca, der] {
+                let mut damaged = whole.clone();
+                let place = at.index(damaged.len());
+                damaged.splice(place..(place + octets.len()).min(whole.len()), octets.clone());
+                let _ = (tried(&damaged, der, key, None), tried(ca, &damaged, key, None), tried(ca, der, key, Some(&damaged)));
+            }
+        }
+    }
+}

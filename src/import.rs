@@ -8,5 +8,5 @@ pub mod package;
 pub mod profile;
 
 pub use credentials::{Credentials, Piece};
-pub use package::{Package, Part};
+pub use package::{Origin, Package, Part};
 pub use profile::{Directive, Profile, Reader};

@@ -37,15 +37,27 @@ impl Meant {
 
     /// Refuses a bundle that would not work. `passphrase` opens its private key.
     pub fn refuse_broken(&self, made: &Bundle, passphrase: Option<&Secret>) -> Result<(), AuthorityError> {
-        let expected = Expected {
+        self.refuse(broken(made, &self.expected(passphrase)))
+    }
+
+    /// Refuses a certificate and a key for the directory where their server runs, which would not work there.
+    pub fn refuse_unfit(&self, ca_pem: &str, key_pem: &Secret) -> Result<(), AuthorityError> {
+        self.refuse(proof::broken_credentials(ca_pem, key_pem, &self.expected(None)))
+    }
+
+    fn expected<'a>(&'a self, passphrase: Option<&'a Secret>) -> Expected<'a> {
+        Expected {
             role: self.role,
             certificate_pem: &self.certificate_pem,
             control_key: &self.control_key,
             with_key: self.with_key,
             passphrase,
             now: self.now,
-        };
-        match broken(made, &expected) {
+        }
+    }
+
+    fn refuse(&self, why: Option<String>) -> Result<(), AuthorityError> {
+        match why {
             None => Ok(()),
             Some(why) => Err(AuthorityError::Broken { name: self.name.clone(), why }),
         }

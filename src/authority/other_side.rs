@@ -4,7 +4,7 @@
 use crate::{
     authority::{issue::DH, Authority, AuthorityError, Unlocked},
     bundle::Format,
-    import::{Package, Part},
+    import::{Origin, Package, Part},
     inventory::SecretKind,
     pki,
     secret::Secret,
@@ -54,7 +54,7 @@ impl Authority {
                 keys.push(unlocked.own(view, &peer)?.key.into_here(Format::Dir)?);
             }
         }
-        Ok(ServerSide { package: Package { profile, parts }, certificates, keys })
+        Ok(ServerSide { package: Package { origin: Origin::OpenVpn, profile, parts }, certificates, keys })
     }
 }
 

@@ -250,7 +250,7 @@ impl Desk<'_> {
         }
         let mut staged = Vec::new();
         for dir in dirs {
-            staged.extend(workshop.stage_credentials(&dir, &own)?);
+            staged.extend(workshop.stage_credentials(&self.shared, &dir, &own)?);
         }
         Ok(staged)
     }

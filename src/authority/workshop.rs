@@ -164,16 +164,23 @@ impl Workshop<'_> {
 
     /// A server's own certificate and key, in the place of those in the directory it runs from. Nothing else there is
     /// touched: the configuration may have been edited.
-    pub fn stage_credentials(&self, dir: &Path, own: &Own) -> Result<Vec<StagedBundle>, AuthorityError> {
-        let [certificate, key] = CREDENTIALS.map(|name| dir.join(name));
+    pub fn stage_credentials(
+        &self,
+        shared: &Shared,
+        dir: &Path,
+        own: &Own,
+    ) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let key = own.key.here(Format::Dir)?;
+        Meant::of(own, &shared.control_key, shared.now).refuse_unfit(&shared.ca_pem, key)?;
+        let [certificate_path, key_path] = CREDENTIALS.map(|name| dir.join(name));
         let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
             let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
             let (name, encrypted_to) = (own.name.clone(), Vec::new());
             Ok(StagedBundle { name, path, encrypted_to, content: Content::File(file), new_passphrase: None })
         };
         Ok(vec![
-            stage(key, own.key.here(Format::Dir)?.expose(), Visibility::Private)?,
-            stage(certificate, own.certificate_pem.as_bytes(), Visibility::Public)?,
+            stage(key_path, key.expose(), Visibility::Private)?,
+            stage(certificate_path, own.certificate_pem.as_bytes(), Visibility::Public)?,
         ])
     }
 

@@ -8,7 +8,10 @@ mod what;
 use std::{fmt, str::FromStr};
 
 use super::Format;
-use crate::{openvpn::directive, pki::KeyEncryption};
+use crate::{
+    openvpn::directive,
+    pki::{KeyEncryption, KeyLock},
+};
 
 /// A program that a bundle is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +53,8 @@ pub struct Facts<'f> {
     pub directives: &'f [Vec<String>],
     /// Whose key is of which kind, as far as that is known.
     pub keys: &'f [(Holder, KeyKind)],
+    /// What the client's key is encrypted by, where it is.
+    pub lock: Option<KeyLock>,
     /// How long it is.
     pub bytes: Option<usize>,
 }

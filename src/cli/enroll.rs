@@ -14,9 +14,12 @@ use crate::{
     cli::{failure::with_causes, report::Report, session::Session, Exit, Failure},
     enroll::{self, EnrollError, Enrolled, Enrolment, Finish, Finished},
     files::{self, Overwrite},
+    findings::bundle::proof,
+    import::{Origin, Package, Part},
     name::Name,
     pki::Algorithm,
     secret::Secret,
+    time::Time,
     vault::{self, EnvelopeError, Key},
 };
 
@@ -59,7 +62,9 @@ impl Arguments {
                 let bundle = opened(session, path)?;
                 let finish = Finish { bundle: &bundle, path, key_file, out: self.out.as_deref(), overwrite, dry_run };
                 let existing = "`--force` replaces it; `-o PATH` writes elsewhere";
-                session.report(&Whole(enroll::finish(&finish).map_err(|error| refused(&error, existing))?))
+                let now = session.actor().world.now();
+                let finished = enroll::finish(&finish, |profile| flaw(profile, now));
+                session.report(&Whole(finished.map_err(|error| refused(&error, existing))?))
             }
             (None, Some(name)) => {
                 let enrolment = Enrolment { name, algorithm: self.key, key_file, overwrite, dry_run };
@@ -70,6 +75,13 @@ impl Arguments {
             (None, None) => Err(Failure::usage("a name is missing: `vpnpki enroll NAME`")),
         }
     }
+}
+
+/// What keeps a whole profile from working, found by the reader of anybody's bundles.
+fn flaw(profile: &Secret, now: Time) -> Option<String> {
+    let bytes = Secret::new(profile.expose().to_vec());
+    let profile = Part { name: "profile.ovpn".to_owned(), bytes };
+    proof::flaw(&Package { origin: Origin::OpenVpn, profile, parts: Vec::new() }, now)
 }
 
 /// The bundle, decrypted where it is encrypted.

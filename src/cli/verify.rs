@@ -26,13 +26,13 @@ use side::{Side, Trial};
 /// Say whether bundles work, ours or anybody's: one line for each fault, and what it does; exit 1 when one fails
 ///
 /// Reads profiles (.ovpn, .conf) with the files they name, zips, directories and PKCS#12 files as OpenVPN and OpenVPN
-/// Connect read them. Holds key against certificate, chains, dates, usages, the CRL and the control channel key, and the
+/// Connect read them, and the connections that NetworkManager and Chromebooks take. Holds key against certificate, chains, dates, usages, the CRL and the control channel key, and the
 /// directives against the server's and against what each client program is known to refuse. The other side is the
 /// authority's settings, or a server's directory; without either only what is in the bundle is looked at.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Profiles, zips, directories or PKCS#12 files
+    /// Profiles, zips, directories, PKCS#12 files, .onc or .nmconnection
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Hold them against the server that runs from this directory, instead of the authority
@@ -70,7 +70,10 @@ impl Arguments {
         let file_shown = files::shown(file);
         match load::load(file) {
             Err(why) => Verified::new(file_shown, vec![Fault::of_all(why)], None),
-            Ok(Given::Pkcs12(bytes)) => Verified::new(file_shown, bundle::check_pkcs12(bytes.expose(), &against), None),
+            Ok(Given::Pkcs12(bytes)) => {
+                let faults = bundle::check_pkcs12(bytes.expose(), &against);
+                self.tried(file_shown, faults, None, || bundle::handshakes_pkcs12(bytes.expose(), &against))
+            }
             Ok(Given::Profile(package)) => self.checked(file_shown, &package, &against, None),
             Ok(Given::Several(package)) => {
                 let profile = escape(&package.profile.name);
@@ -80,10 +83,20 @@ impl Arguments {
     }
 
     fn checked(&self, file: String, package: &Package, against: &Against, profile: Option<&str>) -> Verified {
-        let mut faults = bundle::check(package, against);
+        let faults = bundle::check(package, against);
+        self.tried(file, faults, profile, || bundle::handshakes(package, against))
+    }
+
+    fn tried(
+        &self,
+        file: String,
+        mut faults: Vec<Fault>,
+        profile: Option<&str>,
+        shake: impl FnOnce() -> (Vec<Shaken>, Vec<Fault>),
+    ) -> Verified {
         let mut handshakes = Vec::new();
         if self.handshake {
-            let (shaken, refused) = bundle::handshakes(package, against);
+            let (shaken, refused) = shake();
             handshakes = shaken;
             faults.extend(refused);
         }

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::{
     bundle::Program,
-    import::{Credentials, Package, Piece, Profile, Reader},
+    import::{Credentials, Origin, Package, Piece, Profile, Reader},
     inventory::Certificate,
     name::escape,
     secret::Secret,
@@ -28,7 +28,7 @@ use crate::{
 
 pub use key::{proven, KeyProof};
 pub use other::{OtherSide, Revocations};
-pub use trial::{handshakes, Shaken};
+pub use trial::{handshakes, handshakes_pkcs12, Shaken};
 
 /// Something about a bundle that somebody should know, in one line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -85,8 +85,34 @@ pub struct Against<'a> {
 /// Looks a serial up.
 pub type Inventory<'a> = dyn Fn(&Serial) -> Option<Certificate> + 'a;
 
+impl<'a> Against<'a> {
+    /// The same for a connection of one program, which is for that one; and `ChromeOS` asks for no passphrase
+    /// (`onc_spec.md`: that of a `PKCS12` is empty).
+    fn meant(&self, origin: Origin, nothing: &'a Secret) -> Self {
+        let (programs, passphrase): (&[Program], _) = match origin {
+            Origin::OpenVpn => (&[], self.passphrase),
+            Origin::NetworkManager => (&[Program::NetworkManager], self.passphrase),
+            Origin::ChromeOs => (&[Program::Chromeos], Some(nothing)),
+        };
+        let programs = if self.programs.is_empty() { programs } else { self.programs };
+        Self { passphrase, programs, ..*self }
+    }
+}
+
 /// Everything that is to be said about a client's bundle, in the order of its lines.
 pub fn check(package: &Package, against: &Against) -> Vec<Fault> {
+    let nothing = Secret::new(Vec::new());
+    let mut found = check_profile(package, &against.meant(package.origin, &nothing));
+    if package.origin != Origin::OpenVpn {
+        // the profile was made here, and nobody has its lines
+        for fault in &mut found {
+            fault.line = None;
+        }
+    }
+    found
+}
+
+fn check_profile(package: &Package, against: &Against) -> Vec<Fault> {
     let mut faults = Faults::default();
     let profile = Profile::read(package.profile.bytes.expose());
     let credentials = Credentials::of(package, &profile);

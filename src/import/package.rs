@@ -17,10 +17,23 @@ pub struct Part {
 
 /// A profile and the files beside it.
 pub struct Package {
+    /// Whose profile it is.
+    pub origin: Origin,
     /// The configuration.
     pub profile: Part,
     /// Everything else.
     pub parts: Vec<Part>,
+}
+
+/// Whose words a profile was in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// `OpenVPN`'s: its lines are there.
+    OpenVpn,
+    /// A keyfile of NetworkManager, of which a profile was made.
+    NetworkManager,
+    /// A configuration of `ChromeOS`, of which one was made.
+    ChromeOs,
 }
 
 /// Why files are no bundle.
@@ -38,14 +51,15 @@ impl Package {
     /// Picks the profile among files: the only `.ovpn`, else the only `.conf`, else the `config.ovpn` of all.
     /// Connections of NetworkManager and `ChromeOS` count where there is none of these.
     pub fn of(parts: Vec<Part>) -> Result<Self, PackageError> {
-        let mut parts = if parts.iter().any(|part| is_profile(&part.name)) { parts } else { said_as_profile(parts) };
+        let is_there = parts.iter().any(|part| is_profile(&part.name));
+        let (mut parts, origin) = if is_there { (parts, Origin::OpenVpn) } else { said_as_profile(parts) };
         let place = [PROFILES[0], PROFILES[1]].into_iter().find_map(|extension| chosen(&parts, extension));
         match place {
             None => Err(PackageError::None),
             Some(Err(several)) => Err(PackageError::Several(several)),
             Some(Ok(place)) => {
                 let profile = parts.remove(place);
-                Ok(Self { profile, parts })
+                Ok(Self { origin, profile, parts })
             }
         }
     }
@@ -60,6 +74,11 @@ impl Package {
 /// Whether a name is that of a configuration.
 pub fn is_profile(name: &str) -> bool {
     PROFILES.iter().any(|extension| ends_in(name, extension))
+}
+
+/// Whether a name is that of a connection as another program keeps it.
+pub fn is_connection(name: &str) -> bool {
+    [".nmconnection", ".onc"].iter().any(|extension| ends_in(name, extension))
 }
 
 /// Whether a name is that of a PKCS#12 file.

@@ -31,6 +31,19 @@ pub enum KeyEncryption {
     DesEde3,
 }
 
+/// What an encrypted private key is encrypted by, as far as programs differ about it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyLock {
+    /// 3DES, by PBES2 with PBKDF2 or by the scheme of PKCS#12.
+    DesEde3,
+    /// AES, by PBES2 with PBKDF2.
+    Aes,
+    /// PBES2 with scrypt, whatever the cipher.
+    Scrypt,
+    /// Something else.
+    Other,
+}
+
 #[derive(Sequence)]
 struct EncryptedPrivateKeyInfo {
     algorithm: AlgorithmIdentifierOwned,
@@ -59,6 +72,13 @@ impl KeyEncryption {
         };
         Lock { scheme, rounds: NonZeroU32::new(rounds).expect("rounds are more than none") }
     }
+}
+
+/// What the encrypted PKCS#8 key in a PEM is encrypted by; none where there is no such key. Needs no passphrase.
+pub fn key_lock(text: &[u8]) -> Option<KeyLock> {
+    let der = pem::decode(pem::ENCRYPTED_PRIVATE_KEY, text).ok()?;
+    let info = EncryptedPrivateKeyInfo::from_der(&der).ok()?;
+    Some(pbe::lock_of(&info.algorithm))
 }
 
 /// An `EncryptedPrivateKeyInfo` in DER.
@@ -130,10 +150,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_scheme_is_told_without_a_passphrase() {
+        let told = [KeyLock::Aes, KeyLock::Scrypt, KeyLock::DesEde3, KeyLock::DesEde3].map(Some);
+        assert_eq!(OPENSSL.map(|text| key_lock(text.as_bytes())), told);
+        let key = sample::key(Algorithm::P256);
+        for (encryption, lock) in [(KeyEncryption::Aes256, KeyLock::Aes), (KeyEncryption::DesEde3, KeyLock::DesEde3)] {
+            let pem = key.to_encrypted_pem(&secret("correct horse"), encryption).ok().unwrap();
+            assert_eq!(key_lock(pem.expose()), Some(lock));
+        }
+        assert_eq!(key_lock(key.to_pem().expose()), None);
+        assert_eq!(key_lock(b""), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(der in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(open_pkcs8(&der, b"secret", &mut Budget::of_a_file()).is_err());
+            let _ = key_lock(pem::encode(pem::ENCRYPTED_PRIVATE_KEY, &der).as_bytes());
         }
     }
 

@@ -20,6 +20,8 @@ use des::TdesEde3;
 use spki::AlgorithmIdentifierOwned;
 use zeroize::Zeroizing;
 
+use super::KeyLock;
+
 pub(super) use kdf::{derive as derive_pkcs12, Purpose};
 
 /// How something is encrypted with a passphrase, and how many rounds one guess costs.
@@ -142,6 +144,20 @@ pub(super) fn open(
         }
         PKCS12_RC2_40_CBC => Err(LockError::Unsupported("RC2 with 40 bits".to_owned())),
         other => Err(LockError::Unsupported(named(other))),
+    }
+}
+
+/// By which scheme something is encrypted.
+pub(super) fn lock_of(algorithm: &AlgorithmIdentifierOwned) -> KeyLock {
+    match algorithm.oid {
+        PKCS12_DES_EDE3_CBC => KeyLock::DesEde3,
+        PBES2 => match parameters(algorithm).map(|Pbes2 { derivation, cipher }| (derivation.oid, cipher.oid)) {
+            Ok((SCRYPT, _)) => KeyLock::Scrypt,
+            Ok((PBKDF2, DES_EDE3_CBC)) => KeyLock::DesEde3,
+            Ok((PBKDF2, AES_128_CBC | AES_192_CBC | AES_256_CBC)) => KeyLock::Aes,
+            _ => KeyLock::Other,
+        },
+        _ => KeyLock::Other,
     }
 }
 

@@ -14,6 +14,7 @@ mod doctor;
 mod encrypted;
 mod encryption;
 mod exits;
+mod faults;
 mod forget;
 mod golden;
 mod install;

@@ -107,6 +107,32 @@ fn what_does_not_fit_is_not_finished() {
 }
 
 #[test]
+fn an_answer_that_would_not_work_is_not_finished() {
+    let (site, other) = (site(), site());
+    site.run("issue client1 --csr user/client1.csr -o user/").succeeds();
+    let text = site.text("user/client1.ovpn");
+    let theirs = other.text("server/ca.crt");
+    let block = |name: &str| {
+        let begin = text.find(&format!("<{name}>\n")).expect("the block") + name.len() + 3;
+        &text[begin..text.find(&format!("</{name}>")).expect("its end")]
+    };
+    let key = block("tls-crypt");
+    let middle = key.lines().nth(9).expect("a line");
+    for (from, to, why) in [
+        (block("ca"), theirs.as_str(), "the CA in it did not sign the certificate"),
+        (middle, "", "`tls-crypt`: "),
+        ("client\n", "", "there is no `client`, so it is none"),
+        ("nobind\n", "no-such-thing\n", "`no-such-thing` is no directive of OpenVPN, which stops there"),
+    ] {
+        site.write("user/answer.ovpn", &text.replacen(from, to, 1));
+        let line = "cd user && vpnpki enroll --finish answer.ovpn -o whole.ovpn";
+        let why = format!("nothing was written: `answer.ovpn` would make no profile that works: {why}");
+        site.leaves(&mut site.shell(line), 1, &why);
+    }
+    site.sh("cd user && vpnpki enroll --finish client1.ovpn -o whole.ovpn").succeeds();
+}
+
+#[test]
 fn a_request_for_a_key_that_is_there_is_made_again() {
     let site = site();
     let before = site.read("user/client1.key");

@@ -83,6 +83,68 @@ fn a_bundle_of_the_other_control_channel_works_too() {
 }
 
 #[test]
+fn a_client_key_of_another_server_a_damaged_one_and_a_twofold_one_are_told_apart() {
+    let site = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let own = site.text("client1.ovpn");
+    let at = line(&own, "<tls-crypt-v2>");
+    works(&site, "verify client1.ovpn --for openvpn");
+    works(&site, "verify client1.ovpn --for openvpn --server server");
+    let key = block(&own, "tls-crypt-v2");
+    let made = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let foreign = made.text("client1.ovpn");
+    // its last line of base64 ends in the length of what is wrapped: the first holds the client's own half of the key
+    let body: Vec<&str> = key.lines().collect();
+    let other = |letter: char| if letter == 'A' { "B" } else { "A" };
+    let with = |place: usize| {
+        let mut lines: Vec<String> = body.iter().map(|line| (*line).to_owned()).collect();
+        let first = lines[place].chars().next().expect("a letter");
+        lines[place].replace_range(..1, other(first));
+        lines.join("\n") + "\n"
+    };
+    let dropped = "which drops every packet of this client without a word";
+    let unwrapped = "was wrapped for another server, or is damaged: it does not open with the key of";
+    for (changed_key, why) in [
+        (block(&foreign, "tls-crypt-v2").to_owned(), unwrapped),
+        (with(body.len() - 4), unwrapped),
+        (with(2), "holds one key for the client and another for"),
+    ] {
+        changed(&site, key, &changed_key);
+        for (side, whose) in [("", "the authority"), (" --server server", "the server in `server`")] {
+            fails(
+                &site,
+                &format!("verify changed.ovpn --for openvpn{side}"),
+                &format!(":{at}: fails: `tls-crypt-v2` {why} {whose}, {dropped}"),
+            );
+        }
+    }
+    changed(&site, body[body.len() - 4], "");
+    fails(&site, "verify changed.ovpn --for openvpn", &format!(":{at}: fails: `tls-crypt-v2` holds no client's key: a block `OpenVPN tls-crypt-v2 client key` has 546 to 1280 bytes, this one has 507"));
+    changed(&site, body[3], "?");
+    fails(&site, "verify changed.ovpn --for openvpn", &format!(":{at}: fails: `tls-crypt-v2` holds no client's key: its `OpenVPN tls-crypt-v2 client key` block is damaged"));
+}
+
+#[test]
+fn a_server_of_both_kinds_takes_either() {
+    let site = Site::made("--control-channel tls-crypt-v2 --issue client1");
+    let other = Site::new();
+    let (own, theirs) = (site.text("client1.ovpn"), other.text("client1.ovpn"));
+    let text = changed(&site, block(&own, "tls-crypt-v2"), block(&theirs, "tls-crypt"));
+    let at = line(&text, "<tls-crypt>");
+    let why = format!(":{at}: fails: has a `tls-crypt` key, and the server in `server` wants `tls-crypt-v2`");
+    fails(&site, "verify changed.ovpn --for openvpn --server server", &why);
+    fs::copy(other.path("server/ta.key"), site.path("server/old.key")).expect("a copy");
+    site.write("server/server.conf", &(site.text("server/server.conf") + "tls-crypt old.key\n"));
+    works(&site, "verify changed.ovpn --for openvpn --server server");
+    works(&site, "verify client1.ovpn --for openvpn --server server");
+    fs::copy(site.path("server/ta.key"), site.path("server/old.key")).expect("a copy");
+    let said = works(&site, "verify changed.ovpn --for openvpn --server server");
+    assert!(
+        said.stderr.contains("`tls-crypt` of the server in `server` holds no key of its kind: not compared"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_swapped_key_is_named_with_both_lines() {
     let site = Site::made("--issue client1 --issue client2");
     let other = site.text("client2.ovpn");
@@ -290,8 +352,11 @@ fn encrypted_keys_and_pkcs12_files_are_opened_by_their_passphrase() {
     let note = format!(
         "changed.ovpn:{at}: note: the private key is encrypted and was not opened; `--key-passphrase-file` opens it\n"
     );
-    assert_eq!(said.stdout, format!("{note}changed.ovpn: works\n"));
-    works(&site, "verify changed.ovpn --key-passphrase-file right.txt");
+    assert_eq!(
+        said.stdout.lines().skip(1).collect::<Vec<_>>().join("\n"),
+        format!("{note}changed.ovpn: works, 1 warning")
+    );
+    works(&site, "verify changed.ovpn --for openvpn --key-passphrase-file right.txt");
     site.refuses(
         "verify changed.ovpn --key-passphrase-file wrong.txt",
         1,
@@ -320,6 +385,72 @@ fn encrypted_keys_and_pkcs12_files_are_opened_by_their_passphrase() {
         1,
         "client1.p12: fails: the certificate is revoked since",
     );
+}
+
+#[test]
+fn what_export_makes_in_any_form_works() {
+    let site = Site::made("--control-channel tls-auth --issue client1");
+    site.write("word", "correct horse\n");
+    for (options, file) in [
+        ("--format ovpn", "client1.ovpn"),
+        ("--format zip", "client1.zip"),
+        ("--format dir", "client1"),
+        ("--format tblk", "client1.tblk.zip"),
+        ("--format nm", "client1.nm.zip"),
+        ("--format uci", "client1.uci.zip"),
+        ("--format onc", "client1.onc"),
+        ("--format p12 --key-passphrase-file word", "client1.p12"),
+        ("--format ovpn12 --key-passphrase-file word", "client1.ovpn12.zip"),
+    ] {
+        site.run(&format!("export client1 {options} --force")).succeeds();
+        for side in ["", " --server server"] {
+            let said = site.run(&format!("verify {file} --key-passphrase-file word{side}")).succeeds();
+            assert_eq!(said.stdout, format!("{file}: works\n"), "{said}");
+        }
+        let said = site.run(&format!("verify {file} --key-passphrase-file word --handshake")).succeeds();
+        assert!(said.stdout.starts_with(&format!("{file}: shook hands with `server`: TLS 1.2, ")), "{said}");
+        assert_eq!(said.stdout.lines().count(), 3, "{said}");
+    }
+    // behind the name, in the middle of what is encrypted
+    let text = site.text("client1.onc");
+    let at = text.find("\"PKCS12\": \"").expect("a PKCS#12") + 1000;
+    let other = if &text[at..=at] == "A" { "B" } else { "A" };
+    site.write("damaged.onc", &format!("{}{other}{}", &text[..at], &text[at + 1..]));
+    let why = "/client.p12: fails: the PKCS#12 cannot be used: the passphrase is wrong, or what it opens is damaged";
+    fails(&site, "verify damaged.onc", why);
+    site.write("no.onc", "{}");
+    fails(&site, "verify no.onc", ": fails: there is no profile in it: no file whose name ends in .ovpn or .conf");
+}
+
+#[test]
+fn an_encrypted_bundle_is_to_be_decrypted_first() {
+    let site = Site::new();
+    site.write("word", "correct horse\n");
+    site.run("export client1 --encrypt-passphrase-file word").succeeds();
+    let why = ": fails: it is encrypted, so nothing in it was looked at; `age -d -o client1.ovpn client1.ovpn.age` decrypts it";
+    fails(&site, "verify client1.ovpn.age", why);
+}
+
+#[test]
+fn a_router_does_not_read_a_key_that_is_encrypted_by_aes() {
+    let site = Site::new();
+    site.write("word", "correct horse\n");
+    site.run("export client1 --key-passphrase-file word --force").succeeds();
+    let cause = "the client's key (encrypted by AES): mbed TLS before 3.6 knows only DES and 3DES there, and OpenVPN does not start; `export --for openwrt` encrypts it by 3DES";
+    let said = site.run("verify client1.ovpn --key-passphrase-file word").succeeds();
+    assert_eq!(
+        said.stdout,
+        format!("client1.ovpn: warning: fails on OpenWrt: {cause}\nclient1.ovpn: works, 1 warning\n")
+    );
+    fails(
+        &site,
+        "verify client1.ovpn --for openwrt --key-passphrase-file word",
+        &format!(": fails on OpenWrt: {cause}"),
+    );
+    works(&site, "verify client1.ovpn --for openvpn --key-passphrase-file word");
+    site.run("export client1 --for openwrt --key-passphrase-file word").succeeds();
+    works(&site, "verify client1.uci.zip --for openwrt --key-passphrase-file word");
+    works(&site, "verify client1.uci.zip --key-passphrase-file word");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::{
         Openwrt, Routeros, Tunnelblick, Windows,
     },
 };
+use crate::pki::KeyLock;
 
 /// One reason why a profile fails.
 pub struct Rule {
@@ -62,6 +63,13 @@ pub const RULES: &[Rule] = &[
         why: "OpenWrt builds mbed TLS without P-521",
         way: "a P-256 key",
         source: "openwrt/openwrt#13774",
+    },
+    Rule {
+        whom: &[Openwrt],
+        what: What::Locked(&[KeyLock::Aes, KeyLock::Scrypt, KeyLock::Other]),
+        why: "mbed TLS before 3.6 knows only DES and 3DES there, and OpenVPN does not start",
+        way: "`export --for openwrt` encrypts it by 3DES",
+        source: "mbed TLS, library/pkcs5.c, mbedtls_pkcs5_pbes2, and library/oid.c, oid_cipher_alg, up to 3.5; seen: 2.28 and 3.5",
     },
     // sizes
     Rule {

@@ -20,11 +20,12 @@ fn found(program: Program, lines: &[&str]) -> Vec<String> {
 struct Sample {
     lines: Vec<String>,
     keys: Vec<(Holder, KeyKind)>,
+    lock: Option<KeyLock>,
     bytes: Option<usize>,
 }
 
 fn sample(lines: &[String]) -> Sample {
-    Sample { lines: lines.to_vec(), keys: Vec::new(), bytes: None }
+    Sample { lines: lines.to_vec(), keys: Vec::new(), lock: None, bytes: None }
 }
 
 /// Everything that sets a rule off, each alone.
@@ -44,6 +45,7 @@ fn triggers(rule: &Rule) -> Vec<Sample> {
         What::Key(holder, kinds) => {
             kinds.iter().map(|kind| Sample { keys: vec![(holder, *kind)], ..sample(&[]) }).collect()
         }
+        What::Locked(locks) => locks.iter().map(|lock| Sample { lock: Some(*lock), ..sample(&[]) }).collect(),
         What::Larger(most) => vec![Sample { bytes: Some(most + 1), ..sample(&[]) }],
     }
 }
@@ -71,6 +73,7 @@ fn near_misses(rule: &Rule) -> Vec<Sample> {
         What::Key(..) => {
             vec![Sample { keys: vec![(Holder::Client, KeyKind::Rsa), (Holder::Ca, KeyKind::Nist)], ..sample(&[]) }]
         }
+        What::Locked(_) => vec![sample(&[]), Sample { lock: Some(KeyLock::DesEde3), ..sample(&[]) }],
         What::Larger(most) => vec![Sample { bytes: Some(most), ..sample(&[]) }],
     }
 }
@@ -78,7 +81,8 @@ fn near_misses(rule: &Rule) -> Vec<Sample> {
 fn met(rule: &Rule, sample: &Sample) -> bool {
     let lines: Vec<&str> = sample.lines.iter().map(String::as_str).collect();
     let directives = words(&lines);
-    !rule.what.found(&Facts { directives: &directives, keys: &sample.keys, bytes: sample.bytes }).is_empty()
+    let facts = Facts { directives: &directives, keys: &sample.keys, lock: sample.lock, bytes: sample.bytes };
+    !rule.what.found(&facts).is_empty()
 }
 
 #[test]

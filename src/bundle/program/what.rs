@@ -2,6 +2,7 @@
 //! Knows no program.
 
 use super::{Facts, Holder, KeyKind};
+use crate::pki::KeyLock;
 
 /// What a rule looks for.
 pub enum What {
@@ -27,6 +28,8 @@ pub enum What {
     MtuBelow(u32),
     /// Someone's key.
     Key(Holder, &'static [KeyKind]),
+    /// The client's key, encrypted by one of these.
+    Locked(&'static [KeyLock]),
     /// More bytes than this.
     Larger(usize),
 }
@@ -57,6 +60,7 @@ impl What {
                 |words| matches!(words, [name, mtu, ..] if name == "tun-mtu" && mtu.parse::<u32>().is_ok_and(|mtu| mtu < *least)),
             ),
             Self::Key(holder, kinds) => keys(facts, *holder, kinds),
+            Self::Locked(locks) => facts.lock.filter(|lock| locks.contains(lock)).map(locked).into_iter().collect(),
             Self::Larger(most) => {
                 facts.bytes.filter(|bytes| bytes > most).map(|bytes| format!("{bytes} bytes")).into_iter().collect()
             }
@@ -109,6 +113,16 @@ fn kind_title(kind: KeyKind) -> &'static str {
         KeyKind::Edwards => "Ed25519",
         KeyKind::Other => "another curve",
     }
+}
+
+fn locked(lock: KeyLock) -> String {
+    let scheme = match lock {
+        KeyLock::DesEde3 => "3DES",
+        KeyLock::Aes => "AES",
+        KeyLock::Scrypt => "scrypt",
+        KeyLock::Other => "another scheme than 3DES",
+    };
+    format!("the client's key (encrypted by {scheme})")
 }
 
 /// Of a directive or an inline block.

@@ -7,10 +7,11 @@ use crate::{
     files::{self, Kind},
     import::{
         archive,
-        package::{is_pkcs12, is_profile, joined, references},
-        Package, Part, Profile,
+        package::{is_connection, is_pkcs12, is_profile, joined, references},
+        Origin, Package, Part, Profile,
     },
     secret::Secret,
+    vault,
 };
 
 /// What was handed over.
@@ -36,6 +37,9 @@ pub fn load(path: &Path) -> Result<Given, String> {
 fn file(path: &Path) -> Result<Given, String> {
     let bytes = files::read(path, LARGEST).map(Secret::new).map_err(|error| error.to_string())?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if vault::is_envelope(bytes.expose()) {
+        return Err(encrypted(path, bytes.expose()));
+    }
     if archive::is_zip(bytes.expose()) {
         let parts = archive::files(bytes.expose()).map_err(|error| error.to_string())?;
         return packed(parts);
@@ -43,9 +47,28 @@ fn file(path: &Path) -> Result<Given, String> {
     if is_pkcs12(&name) {
         return Ok(Given::Pkcs12(bytes));
     }
-    let mut package = Package { profile: Part { name, bytes }, parts: Vec::new() };
+    if is_connection(&name) {
+        return connection(Part { name, bytes }).map(Given::Several);
+    }
+    let mut package = Package { origin: Origin::OpenVpn, profile: Part { name, bytes }, parts: Vec::new() };
     package.parts = beside(path.parent().unwrap_or(Path::new("")), &package.profile);
     Ok(Given::Profile(package))
+}
+
+/// A connection of another program alone: a keyfile names files of this host.
+fn connection(part: Part) -> Result<Package, String> {
+    let mut package = Package::of(vec![part]).map_err(|error| error.to_string())?;
+    if package.origin == Origin::NetworkManager {
+        package.parts.extend(beside(Path::new("/"), &package.profile));
+    }
+    Ok(package)
+}
+
+/// Why an encrypted bundle is not read: whom it is for is not known here.
+fn encrypted(path: &Path, bytes: &[u8]) -> String {
+    let (by, clear) = (if vault::wants_passphrase(bytes) { "" } else { " -i KEY" }, path.with_extension(""));
+    let (path, clear) = (files::shown(path), files::shown(&clear));
+    format!("it is encrypted, so nothing in it was looked at; `age -d{by} -o {clear} {path}` decrypts it")
 }
 
 /// A PKCS#12 may be all there is in an archive.

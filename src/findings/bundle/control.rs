@@ -2,12 +2,15 @@
 //! Knows no key's bytes but to compare them.
 
 use super::{
-    other::{Control, OtherSide, WORDS},
+    other::{Control, ControlKey, OtherSide, V2, WORDS},
     Faults, Place,
 };
 use crate::{
     import::{Credentials, Profile},
-    openvpn::StaticKey,
+    openvpn::{
+        tls_crypt_v2::{ClientKey, TlsCryptV2Error},
+        StaticKey,
+    },
 };
 
 pub(super) fn check(
@@ -22,7 +25,7 @@ pub(super) fn check(
         faults.fails(Place::line(line), format!("`{}` and `{second}` exclude each other in a client", words[0]));
         return;
     }
-    let own = Control::of(profile, credentials);
+    let own = Control::all_of(profile, credentials).pop();
     let place = own.as_ref().map_or(Place::WHOLE, |own| place_of(profile, &own.word));
     if let Some(own) = &own {
         well_formed(own, credentials, faults);
@@ -33,28 +36,34 @@ pub(super) fn check(
         }
         return;
     };
-    match (&own, &other.control) {
-        (None, None) => {}
-        (None, Some(theirs)) => {
-            faults.fails(place, format!("has no `{}` key, without which {} does not answer", theirs.word, other.whose));
+    match (&own, other.controls.as_slice()) {
+        (None, []) => {}
+        (None, theirs) => {
+            faults.fails(place, format!("has no {} key, without which {} does not answer", named(theirs), other.whose));
         }
-        (Some(own), None) => faults.fails(place, format!("has a `{}` key, and {} has none", own.word, other.whose)),
-        (Some(own), Some(theirs)) if own.word != theirs.word && !other.says(&own.word) => {
-            faults.fails(place, format!("has a `{}` key, and {} wants `{}`", own.word, other.whose, theirs.word));
-        }
-        (Some(own), Some(theirs)) => compare(own, theirs, place, &other.whose, faults),
+        (Some(own), []) => faults.fails(place, format!("has a `{}` key, and {} has none", own.word, other.whose)),
+        (Some(own), theirs) => match theirs.iter().find(|theirs| theirs.word == own.word) {
+            Some(theirs) => compare(own, theirs, place, &other.whose, faults),
+            None => {
+                faults.fails(place, format!("has a `{}` key, and {} wants {}", own.word, other.whose, named(theirs)));
+            }
+        },
     }
+}
+
+fn named(controls: &[Control]) -> String {
+    controls.iter().map(|control| format!("`{}`", control.word)).collect::<Vec<_>>().join(" or ")
 }
 
 fn well_formed(own: &Control, credentials: &Credentials<'_>, faults: &mut Faults) {
     let Some(piece) = credentials.piece(&own.word) else { return };
     let place = Place::of(piece);
-    if own.word == "tls-crypt-v2" {
+    if own.word == V2 {
         let has = |label: &[u8]| piece.bytes.windows(label.len()).any(|window| window == label);
         if has(b"-----BEGIN OpenVPN tls-crypt-v2 server key-----") {
             faults.fails(place, "`tls-crypt-v2` holds the key of a server; a client has one of its own");
-        } else if !has(b"-----BEGIN OpenVPN tls-crypt-v2 client key-----") {
-            faults.fails(place, "`tls-crypt-v2` holds no client's key");
+        } else if let Err(error) = ClientKey::parse(piece.bytes) {
+            faults.fails(place, format!("`tls-crypt-v2` holds no client's key: {error}"));
         }
         return;
     }
@@ -67,14 +76,9 @@ fn well_formed(own: &Control, credentials: &Credentials<'_>, faults: &mut Faults
 }
 
 fn compare(own: &Control, theirs: &Control, place: Place<'_>, whose: &str, faults: &mut Faults) {
-    if let (Some(key), Some(theirs)) = (&own.key, &theirs.key) {
-        if key.to_pem().expose() != theirs.to_pem().expose() {
-            let why = format!(
-                "`{}` is not the key of {whose}, which drops every packet of this client without a word",
-                own.word
-            );
-            faults.fails(place, why);
-        }
+    if let Some(what) = difference(own, theirs) {
+        let why = format!("`{}` {what} {whose}, which drops every packet of this client without a word", own.word);
+        faults.fails(place, why);
     }
     if own.word != "tls-auth" || theirs.word != "tls-auth" {
         return;
@@ -93,6 +97,22 @@ fn compare(own: &Control, theirs: &Control, place: Place<'_>, whose: &str, fault
             said(&theirs.direction)
         );
         faults.fails(place, why);
+    }
+}
+
+/// How the client's key is none for the server, as far as both are known.
+fn difference(own: &Control, theirs: &Control) -> Option<&'static str> {
+    match (own.key.as_ref()?, theirs.key.as_ref()?) {
+        (ControlKey::Static(own), ControlKey::Static(theirs)) => {
+            (own.to_pem().expose() != theirs.to_pem().expose()).then_some("is not the key of")
+        }
+        (ControlKey::Client(own), ControlKey::Server(theirs)) => match own.unwrap(theirs) {
+            Ok(_) => None,
+            // what the client encrypts with is not what the server unwraps (tls_crypt.c, tls_crypt_v2_unwrap_client_key)
+            Err(TlsCryptV2Error::Twofold) => Some("holds one key for the client and another for"),
+            Err(_) => Some("was wrapped for another server, or is damaged: it does not open with the key of"),
+        },
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     pki::{
         self,
         inspect::{KeyKind, SignatureKind, Signed, DIGITAL_SIGNATURE, KEY_AGREEMENT},
-        Inspected, Pkcs12Error,
+        Inspected, KeyLock, Pkcs12Error, PrivateKey,
     },
     secret::Secret,
     time::Time,
@@ -27,6 +27,10 @@ pub(super) struct Subjects<'a> {
     pub own: Option<(Inspected, Place<'a>)>,
     /// What comes with it for its chain.
     pub extra: Vec<Inspected>,
+    /// The client's key out of a PKCS#12 that was opened.
+    pub key: Option<PrivateKey>,
+    /// What the client's key is encrypted by, where it stands by itself.
+    pub lock: Option<KeyLock>,
 }
 
 pub(super) fn check<'a>(
@@ -38,6 +42,7 @@ pub(super) fn check<'a>(
     let mut subjects = Subjects::default();
     authorities(profile, credentials, against.now, &mut subjects, faults);
     let (certificate, key) = (credentials.piece("cert"), credentials.piece("key"));
+    subjects.lock = key.and_then(|piece| pki::key_lock(piece.bytes));
     let lacks = credentials.lacks("cert") || credentials.lacks("key");
     match (certificate, key) {
         (Some(certificate), key) => {
@@ -114,6 +119,7 @@ fn open_pkcs12<'a>(der: &[u8], place: Place<'a>, against: &Against, subjects: &m
         subjects.authorities = found.iter().filter(|certificate| certificate.authority.is_some()).cloned().collect();
     }
     subjects.extra = found;
+    subjects.key = Some(opened.key);
 }
 
 fn authorities(

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use crate::{
     import::{Credentials, Package, Profile},
     inventory::Revocation,
-    openvpn::StaticKey,
+    openvpn::{
+        tls_crypt_v2::{ClientKey, ServerKey},
+        StaticKey,
+    },
     pki::{self, Crl, CrlError, Inspected, IssuerCertificate},
     secret::Secret,
     serial::Serial,
@@ -25,8 +28,9 @@ pub struct OtherSide {
     pub keys: Vec<Secret>,
     /// Whom it refuses; none where it reads no list.
     pub revocations: Option<Result<Revocations, String>>,
-    /// Its control channel key: the directive, its direction, and the key where it is known.
-    pub control: Option<Control>,
+    /// Its control channel keys: beside that of `tls-crypt-v2` a server may have one of the others, and takes clients with
+    /// either (`options.c`, `options_postprocess_verify_ce`: they exclude each other in client mode only).
+    pub controls: Vec<Control>,
     /// Its configuration, each line as words.
     pub directives: Vec<Vec<String>>,
 }
@@ -49,8 +53,18 @@ pub struct Control {
     pub word: String,
     /// The direction that is set.
     pub direction: Option<String>,
-    /// The file as it is written; none where it was not opened.
-    pub key: Option<StaticKey>,
+    /// None where it was not opened, or is of another kind than the directive.
+    pub key: Option<ControlKey>,
+}
+
+/// The key itself.
+pub enum ControlKey {
+    /// Of `tls-auth` and `tls-crypt`: both sides have the same.
+    Static(StaticKey),
+    /// A client's own of `tls-crypt-v2`.
+    Client(ClientKey),
+    /// The one by which a server opens each client's.
+    Server(ServerKey),
 }
 
 impl OtherSide {
@@ -72,7 +86,7 @@ impl OtherSide {
         let authorities = certificates("ca");
         let own = certificates("cert").into_iter().next().into_iter().collect();
         let revocations = credentials.piece("crl-verify").map(|piece| Revocations::read(piece.bytes, &authorities));
-        let control = Control::of(&profile, &credentials);
+        let controls = Control::all_of(&profile, &credentials);
         let keys = credentials.piece("key").map(|piece| Secret::new(piece.bytes.to_vec())).into_iter().collect();
         for (_, name, path) in &credentials.missing {
             said.push(format!(
@@ -80,8 +94,11 @@ impl OtherSide {
                 crate::name::escape(path)
             ));
         }
+        for control in controls.iter().filter(|control| control.is_damaged(&credentials)) {
+            said.push(format!("`{}` of {whose} holds no key of its kind: not compared", control.word));
+        }
         let directives = profile.directives.into_iter().map(|directive| directive.words).collect();
-        (Self { whose, authorities, certificates: own, keys, revocations, control, directives }, said)
+        (Self { whose, authorities, certificates: own, keys, revocations, controls, directives }, said)
     }
 
     /// The parameters of a directive, as often as it stands.
@@ -122,15 +139,34 @@ impl Revocations {
 }
 
 impl Control {
-    /// The control channel key of a configuration.
-    pub(super) fn of(profile: &Profile<'_>, credentials: &Credentials<'_>) -> Option<Self> {
-        let word = WORDS.into_iter().find(|word| profile.last(word).is_some())?;
+    /// The control channel keys of a configuration.
+    pub(super) fn all_of(profile: &Profile<'_>, credentials: &Credentials<'_>) -> Vec<Self> {
+        let named = WORDS.into_iter().filter(|word| profile.last(word).is_some());
+        named.map(|word| Self::of(word, profile, credentials)).collect()
+    }
+
+    fn of(word: &str, profile: &Profile<'_>, credentials: &Credentials<'_>) -> Self {
         let piece = credentials.piece(word);
         let own = profile.last(word).filter(|directive| directive.block.is_none()).and_then(|found| found.parameter(2));
         let said = profile.last("key-direction").and_then(|directive| directive.parameter(1));
         let direction = if word == "tls-auth" { own.or(said).map(str::to_owned) } else { None };
-        let key = piece.and_then(|piece| StaticKey::parse(piece.bytes).ok());
-        Some(Self { word: word.to_owned(), direction, key })
+        let key = piece.and_then(|piece| ControlKey::read(word, piece.bytes));
+        Self { word: word.to_owned(), direction, key }
+    }
+
+    /// Whether the file is there and is none that a server has.
+    fn is_damaged(&self, credentials: &Credentials<'_>) -> bool {
+        matches!(self.key, None | Some(ControlKey::Client(_))) && credentials.piece(&self.word).is_some()
+    }
+}
+
+impl ControlKey {
+    fn read(word: &str, text: &[u8]) -> Option<Self> {
+        if word != V2 {
+            return StaticKey::parse(text).ok().map(Self::Static);
+        }
+        let client = || ClientKey::parse(text).ok().map(Self::Client);
+        ServerKey::parse(text).ok().map(Self::Server).or_else(client)
     }
 }
 
@@ -142,4 +178,7 @@ pub(super) fn inspected(text: &[u8]) -> Result<Vec<Inspected>, String> {
 }
 
 /// The directives of a control channel key; a client has at most one (`options.c`, `options_postprocess_verify_ce`).
-pub(super) const WORDS: [&str; 3] = ["tls-auth", "tls-crypt", "tls-crypt-v2"];
+pub(super) const WORDS: [&str; 3] = ["tls-auth", "tls-crypt", V2];
+
+/// The directive whose keys differ between clients and server.
+pub(super) const V2: &str = "tls-crypt-v2";

@@ -18,7 +18,7 @@ pub(super) fn check(
 ) {
     let directives: Vec<Vec<String>> = profile.directives.iter().map(words).collect();
     let keys: Vec<(Holder, program::KeyKind)> = keys(subjects, other);
-    let facts = Facts { directives: &directives, keys: &keys, bytes: Some(bytes) };
+    let facts = Facts { directives: &directives, keys: &keys, lock: subjects.lock, bytes: Some(bytes) };
     let programs = if wanted.is_empty() { &PROMISED[..] } else { wanted };
     let mut causes: Vec<(Refusal, Vec<Program>)> = Vec::new();
     for &program in programs {

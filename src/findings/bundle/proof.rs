@@ -3,9 +3,11 @@
 //! Knows not how it was made; what is expected of it comes in.
 
 use super::{
-    identity::{ended, hangs_from},
+    check,
+    identity::{self, ended, hangs_from},
     key::{proven, KeyProof},
     other::{inspected, WORDS},
+    Against, Faults, Severity,
 };
 use crate::{
     import::{Credentials, Package, Piece, Profile},
@@ -42,6 +44,34 @@ pub fn broken(package: &Package, expected: &Expected) -> Option<String> {
 /// The same of a PKCS#12 file.
 pub fn broken_pkcs12(bytes: &[u8], expected: &Expected) -> Option<String> {
     prove_pkcs12(bytes, expected).err()
+}
+
+/// The same of a server's certificate and key that go where the server runs, beside what is there already.
+pub fn broken_credentials(ca_pem: &str, key_pem: &Secret, expected: &Expected) -> Option<String> {
+    prove_credentials(ca_pem, key_pem, expected).err()
+}
+
+/// What keeps a profile from working that was put together by its owner, who knows of no server: anything that fails
+/// everywhere, and a chain that does not lead to the CA in it, by which an authority of ours knows clients, too.
+pub fn flaw(package: &Package, now: Time) -> Option<String> {
+    let against = Against { now, passphrase: None, other: None, programs: &[], inventory: None };
+    let failing = check(package, &against).into_iter().find(|fault| fault.severity == Severity::Fails);
+    if let Some(fault) = failing {
+        return Some(fault.why);
+    }
+    let profile = Profile::read(package.profile.bytes.expose());
+    let subjects = identity::check(&profile, &Credentials::of(package, &profile), &against, &mut Faults::default());
+    let (own, _) = subjects.own.as_ref()?;
+    let hangs = hangs_from(own, &subjects.authorities, &subjects.extra, now) != Signed::No;
+    (!hangs).then(|| "the CA in it did not sign the certificate".to_owned())
+}
+
+fn prove_credentials(ca_pem: &str, key_pem: &Secret, expected: &Expected) -> Result<(), String> {
+    let read = |what: &str, pem: &str| inspected(pem.as_bytes()).map_err(|why| format!("{what} {why}"));
+    let (authorities, own) = (read("the CA", ca_pem)?, read("the certificate", expected.certificate_pem)?);
+    let own = own.first().ok_or("there is no certificate")?;
+    certified(own, &authorities, expected)?;
+    own_key(key_pem.expose(), own, expected)
 }
 
 fn prove(package: &Package, expected: &Expected) -> Result<(), String> {

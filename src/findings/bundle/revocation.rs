@@ -5,6 +5,7 @@ use super::{identity::Subjects, other::Revocations, Against, Faults, Place};
 use crate::{
     import::Credentials,
     inventory::Status,
+    name::escape,
     pki::{inspect::Signed, Inspected},
     time::Time,
 };
@@ -17,7 +18,13 @@ pub(super) fn check(
 ) {
     if let Some(piece) = credentials.and_then(|credentials| credentials.piece("crl-verify")) {
         match Revocations::read(piece.bytes, &subjects.authorities) {
-            Ok(list) => current(&list, "the CRL in the profile", Place::of(piece), against.now, faults),
+            Ok(list) => {
+                current(&list, "the CRL in the profile", Place::of(piece), against.now, faults);
+                if let Some((certificate, place)) = &subjects.own {
+                    refused(certificate, &list, *place, faults);
+                }
+                servers_refused(&list, against, Place::of(piece), faults);
+            }
             Err(why) => faults.fails(Place::of(piece), format!("the CRL in the profile is of no use: {why}")),
         }
     }
@@ -64,6 +71,18 @@ fn current(list: &Revocations, what: &str, place: Place<'_>, now: Time, faults: 
         faults.fails(place, format!("{what} ended on {}, and with it every connection", validity.not_after().date()));
     } else if now < validity.not_before() {
         faults.fails(place, format!("{what} begins on {} only: nobody is let in before", validity.not_before().date()));
+    }
+}
+
+/// The client's own list is about servers (`verify_cert`, `ssl_verify_openssl.c`: whoever has a list holds the other side
+/// against it).
+fn servers_refused(list: &Revocations, against: &Against, place: Place<'_>, faults: &mut Faults) {
+    for server in against.other.into_iter().flat_map(|other| &other.certificates) {
+        let listed = server.serial.filter(|_| server.issuer_der == list.issuer_der);
+        if listed.is_some_and(|serial| list.refused.contains_key(&serial)) {
+            let name = escape(server.common_names.last().map_or("", String::as_str));
+            faults.fails(place, format!("the CRL in the profile refuses the server `{name}`"));
+        }
     }
 }
 

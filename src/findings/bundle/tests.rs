@@ -8,7 +8,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::import::{archive, Part};
+use crate::import::{archive, Origin, Part};
 
 /// A CA of another program.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -38,7 +38,11 @@ fn text(ca: &str, certificate: &str, key: &str) -> String {
 }
 
 fn package(text: &[u8]) -> Package {
-    Package { profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) }, parts: Vec::new() }
+    Package {
+        origin: Origin::OpenVpn,
+        profile: Part { name: "a.ovpn".to_owned(), bytes: Secret::new(text.to_vec()) },
+        parts: Vec::new(),
+    }
 }
 
 fn against(now: &str) -> Against<'static> {
@@ -94,6 +98,7 @@ fn a_client_of_another_ca_is_warned_of_and_refused_where_the_server_is_known() {
     let (server, _) = OtherSide::of(
         "the server".to_owned(),
         &Package {
+            origin: Origin::OpenVpn,
             profile: Part { name: "server.conf".to_owned(), bytes: Secret::from("ca ca.crt\n".to_owned()) },
             parts: vec![Part { name: "ca.crt".to_owned(), bytes: Secret::from(other.pem()) }],
         },
@@ -138,6 +143,48 @@ fn two_control_channel_keys_and_broken_ones_are_said() {
         &format!("{good}<tls-crypt-v2>\n-----BEGIN OpenVPN tls-crypt-v2 server key-----\n</tls-crypt-v2>\n"),
         "fails: `tls-crypt-v2` holds the key of a server",
     );
+}
+
+#[test]
+fn a_servers_credentials_are_proven_before_they_go_where_it_runs() {
+    let (ca, other) = (authority("ca"), authority("other"));
+    let (key, foreign) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let made = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "server");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        change(&mut params);
+        params.signed_by(&key, &ca).unwrap().pem()
+    };
+    let broken = |ca: &str, certificate: &str, key: &KeyPair| {
+        let nothing = Secret::new(Vec::new());
+        let expected = proof::Expected {
+            role: crate::inventory::Role::Server,
+            certificate_pem: certificate,
+            control_key: &nothing,
+            with_key: true,
+            passphrase: None,
+            now: Time::parse("2026-11-22").unwrap(),
+        };
+        proof::broken_credentials(ca, &Secret::from(key.serialize_pem()), &expected)
+    };
+    let good = made(&|_| {});
+    assert_eq!(broken(&ca.pem(), &good, &key), None);
+    for (found, why) in [
+        (broken(&other.pem(), &good, &key), "the CA in it did not sign the certificate"),
+        (broken(&ca.pem(), &good, &foreign), "the private key in it is not that of the certificate"),
+        (broken("", &good, &key), "the CA holds no certificate"),
+        (
+            broken(&ca.pem(), &made(&|params| params.not_after = rcgen::date_time_ymd(2026, 1, 1)), &key),
+            "the certificate in it ended on 2026-01-01",
+        ),
+        (
+            broken(&ca.pem(), &made(&|params| params.extended_key_usages.clear()), &key),
+            "the certificate in it is not that of a server",
+        ),
+    ] {
+        assert!(found.as_ref().is_some_and(|found| found.starts_with(why)), "{why}: {found:?}");
+    }
 }
 
 proptest! {

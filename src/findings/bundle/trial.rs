@@ -14,6 +14,7 @@ use crate::{
     import::{Credentials, Directive, Package, Profile},
     name::escape,
     pki::{self, Inspected, PrivateKey},
+    secret::Secret,
 };
 
 /// A handshake that came to an end.
@@ -28,18 +29,37 @@ pub struct Shaken {
 
 /// Tries each server in each version. What fails is a fault of the bundle.
 pub fn handshakes(package: &Package, against: &Against) -> (Vec<Shaken>, Vec<Fault>) {
-    let (mut shaken, mut faults) = (Vec::new(), Faults::default());
+    let nothing = Secret::new(Vec::new());
+    let against = &against.meant(package.origin, &nothing);
     let profile = Profile::read(package.profile.bytes.expose());
     let credentials = Credentials::of(package, &profile);
     // what is wrong with them was said already
-    let subjects = identity::check(&profile, &credentials, against, &mut Faults::default());
+    let mut subjects = identity::check(&profile, &credentials, against, &mut Faults::default());
     let key = credentials.piece("key").and_then(|piece| key::read(piece.bytes, against.passphrase).ok());
+    let key = key.or(subjects.key.take());
+    tried(&profile, &subjects, key, against)
+}
+
+/// The same for a PKCS#12 file without a profile: its client asks for nothing beyond a chain.
+pub fn handshakes_pkcs12(bytes: &[u8], against: &Against) -> (Vec<Shaken>, Vec<Fault>) {
+    let mut subjects = identity::check_pkcs12(bytes, against, &mut Faults::default());
+    let key = subjects.key.take();
+    tried(&Profile::read(b""), &subjects, key, against)
+}
+
+fn tried(
+    profile: &Profile<'_>,
+    subjects: &Subjects<'_>,
+    key: Option<PrivateKey>,
+    against: &Against,
+) -> (Vec<Shaken>, Vec<Fault>) {
+    let (mut shaken, mut faults) = (Vec::new(), Faults::default());
     match (against.other, subjects.own.as_ref(), key) {
         (None, ..) => faults.notes(Place::WHOLE, "no handshake was tried, since no server is known"),
         (Some(other), Some((own, _)), Some(key)) => {
-            let client = client(own, &subjects, &key);
+            let client = client(own, subjects, &key);
             for (place, certificate) in other.certificates.iter().enumerate() {
-                one_server(&client.end(), &profile, other, place, certificate, against, &mut shaken, &mut faults);
+                one_server(&client.end(), profile, other, place, certificate, against, &mut shaken, &mut faults);
             }
             if other.certificates.is_empty() {
                 faults.notes(
