@@ -301,15 +301,17 @@ pub(super) fn hangs_from(certificate: &Inspected, anchors: &[Inspected], between
     let mut verdict = Signed::Yes;
     let mut below = certificate;
     for depth in 0..LONGEST_CHAIN {
-        let fits = |issuer: &&Inspected| {
+        let signed = |issuer| {
+            let issuer: &Inspected = issuer;
             let room = issuer.authority.flatten().is_none_or(|most| most >= depth);
-            issuer.may_sign() && room && below.signed_by(issuer) != Signed::No
+            let signed = if issuer.may_sign() && room { below.signed_by(issuer) } else { Signed::No };
+            (signed != Signed::No).then_some((issuer, signed))
         };
-        // one that holds goes before its twin that does not
-        let holds = |issuer: &&Inspected| ended(issuer, now).is_none() && fits(issuer);
         let all = || anchors.iter().chain(between);
-        let Some(issuer) = all().find(holds).or_else(|| all().find(fits)) else { return Signed::No };
-        if below.signed_by(issuer) == Signed::Unverified {
+        // one that holds goes before its twin that does not
+        let holding = all().filter(|issuer| ended(issuer, now).is_none()).find_map(signed);
+        let Some((issuer, signed)) = holding.or_else(|| all().find_map(signed)) else { return Signed::No };
+        if signed == Signed::Unverified {
             verdict = Signed::Unverified;
         }
         if issuer.is_self_issued() {
