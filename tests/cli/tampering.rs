@@ -134,6 +134,25 @@ fn among_many_a_cut_tail_and_a_replaced_ca_key_are_found_by_every_act() {
     found(&site, "`issuer/1` is not what the ledger says it is");
 }
 
+/// Its row is not among what an act of many looks at, and its public key is still the key's: only the proof finds it.
+#[test]
+fn among_many_a_certificate_whose_signature_was_damaged_is_not_handed_over() {
+    let site = crowded();
+    let three = site.serial("client3");
+    {
+        let database = Database::of(&site);
+        let id = database.id(&three);
+        let mut der = database.blob("SELECT der FROM certificate_der WHERE certificate = ?1", [id]);
+        *der.last_mut().expect("a signature") ^= 1;
+        database.change("UPDATE certificate_der SET der = ?1 WHERE certificate = ?2", (der, id));
+    }
+    let why = "the bundle of `client3` was not handed over: the CA in it did not sign the certificate";
+    for line in ["export client3 -o again", "export client2 client3 -o . --force"] {
+        site.refuses(&format!("{line} --identity key"), 1, why);
+    }
+    site.run("export client2 -o other --identity key").succeeds();
+}
+
 #[test]
 fn whoever_takes_back_the_list_too_still_meets_the_published_one() {
     let site = keyholders::locked();

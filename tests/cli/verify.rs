@@ -423,6 +423,23 @@ fn what_export_makes_in_any_form_works() {
 }
 
 #[test]
+fn a_keyfile_alone_names_files_of_this_host() {
+    let site = Site::new();
+    site.run("export client1 --format dir").succeeds();
+    site.run("export client1 --format nm").succeeds();
+    let archive = fs::File::open(site.path("client1.nm.zip")).expect("an archive");
+    let mut archive = zip::ZipArchive::new(archive).expect("an archive");
+    let mut keyfile = String::new();
+    std::io::Read::read_to_string(&mut archive.by_index(0).expect("a keyfile"), &mut keyfile).expect("a text");
+    let here = site.path("client1").display().to_string();
+    site.write("a.nmconnection", &keyfile.replace("/etc/openvpn/client/client1", &here));
+    works(&site, "verify a.nmconnection");
+    fs::copy(site.path("pki/vpnpki.toml"), site.path("client1/client1.key")).expect("a copy");
+    let said = site.refuses("verify a.nmconnection", 1, "client1.key: fails: the private key cannot be used: ");
+    assert!(said.stdout.ends_with("a.nmconnection: does not work: 1 fault\n"), "{said}");
+}
+
+#[test]
 fn an_encrypted_bundle_is_to_be_decrypted_first() {
     let site = Site::new();
     site.write("word", "correct horse\n");
