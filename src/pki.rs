@@ -28,7 +28,7 @@ pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError};
 pub use check::Violation;
 pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
-pub use encrypted::KeyEncryption;
+pub use encrypted::{encrypted_pem, KeyEncryption};
 pub use inspect::{inspect, Inspected};
 pub use issuer::IssuerCertificate;
 pub use key::{KeyError, PrivateKey};
