@@ -213,8 +213,8 @@ pub fn client(
 ) -> Result<Bundle, BundleError> {
     order.check(Role::Client)?;
     let format = order.format(Role::Client);
-    if !matches!(format, Format::Ovpn | Format::Zip | Format::Dir) {
-        client.key.here(format)?;
+    if matches!(client.key, Key::WithOwner) {
+        order.check_without_key()?;
     }
     let encrypted = if format.holds_pkcs12() { None } else { client.with_encrypted_key(order)? };
     let client = encrypted.as_ref().unwrap_or(client);

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::{
-    bundle::BundleError,
+    bundle::{BundleError, Passphrase},
     files::{self, shown, FileError, Overwrite, Staged, Visibility},
     name::Name,
-    pki::{self, Algorithm, KeyError, PrivateKey, SignError},
+    pki::{self, Algorithm, KeyEncryption, KeyError, PrivateKey, SignError},
     secret::Secret,
 };
 
@@ -21,14 +21,34 @@ pub use answer::Answer;
 pub struct Enrolment<'a> {
     /// For whom.
     pub name: &'a Name,
-    /// The kind of a new key.
-    pub algorithm: Algorithm,
-    /// A key that is there, for which only a request is made.
-    pub key_file: Option<&'a Path>,
+    /// Its key.
+    pub key: Source<'a>,
     /// What happens to files that are there.
     pub overwrite: Overwrite,
     /// Stop before anything is put in place.
     pub dry_run: bool,
+}
+
+/// Where the key of a request comes from.
+pub enum Source<'a> {
+    /// It is made.
+    New {
+        /// Its kind.
+        algorithm: Algorithm,
+        /// What encrypts it; without one it is in clear.
+        passphrase: Option<&'a Passphrase>,
+    },
+    /// It is there, and only the request is made.
+    There(KeyFile<'a>),
+}
+
+/// A private key that is there.
+#[derive(Clone, Copy)]
+pub struct KeyFile<'a> {
+    /// Where it lies.
+    pub path: &'a Path,
+    /// What opens it, when it is encrypted.
+    pub passphrase: Option<&'a Secret>,
 }
 
 /// A key and a request that were made.
@@ -42,6 +62,8 @@ pub struct Enrolled {
     pub algorithm: Algorithm,
     /// The private key, which stays here.
     pub key: PathBuf,
+    /// Whether it is encrypted with a passphrase.
+    pub encrypted: bool,
     /// The request, which is sent.
     pub request: PathBuf,
 }
@@ -54,6 +76,8 @@ pub struct Finish<'a> {
     pub path: &'a Path,
     /// The private key, when it is not in `NAME.key`.
     pub key_file: Option<&'a Path>,
+    /// What opens it, when it is encrypted.
+    pub passphrase: Option<&'a Secret>,
     /// Where the whole profile goes, when not to where it is named after the bundle.
     pub out: Option<&'a Path>,
     /// What happens to a file that is there.
@@ -73,6 +97,8 @@ pub struct Finished {
     pub profile: PathBuf,
     /// The private key's file, which is not needed any more.
     pub key: PathBuf,
+    /// Whether the key in the profile is encrypted with a passphrase.
+    pub encrypted: bool,
 }
 
 /// Why nothing was made, or not all of it put in place.
@@ -89,6 +115,12 @@ pub enum EnrollError {
         /// Why.
         source: KeyError,
     },
+    /// A key whose passphrase is not known.
+    #[error("nothing was written: `{}` is encrypted, and no passphrase was given", shown(.0))]
+    Locked(PathBuf),
+    /// A passphrase for a key that has none.
+    #[error("nothing was written: `{}` is not encrypted, so that a passphrase protects nothing", shown(.0))]
+    NotLocked(PathBuf),
     /// No key was made.
     #[error(transparent)]
     Made(#[from] KeyError),
@@ -129,24 +161,26 @@ pub enum EnrollError {
 
 /// Makes `NAME.key` and `NAME.csr` in the working directory, or only the request for a key that is there.
 pub fn begin(enrolment: &Enrolment<'_>) -> Result<Enrolled, EnrollError> {
-    let Enrolment { name, algorithm, key_file, overwrite, dry_run } = enrolment;
+    let Enrolment { name, key: source, overwrite, dry_run } = enrolment;
     let (private, csr) = (PathBuf::from(format!("{name}.key")), PathBuf::from(format!("{name}.csr")));
-    let (key, path) = match key_file {
-        Some(path) => (read_key(path)?, path.to_path_buf()),
-        None => (PrivateKey::generate(*algorithm)?, private),
-    };
     let stage = |path: &Path, bytes: &[u8], visibility| files::stage(path, bytes, visibility, *overwrite, None);
-    let made = match key_file {
-        Some(_) => None,
-        None => Some(stage(&path, key.to_pem().expose(), Visibility::Private)?),
+    let (key, path, staged) = match source {
+        Source::There(file) => (Kept::read(file)?, file.path.to_path_buf(), None),
+        Source::New { algorithm, passphrase } => {
+            let key = Kept::made(*algorithm, *passphrase)?;
+            let staged = stage(&private, key.pem.expose(), Visibility::Private)?;
+            (key, private, Some(staged))
+        }
     };
+    let Kept { key, encrypted, .. } = key;
     let request = stage(&csr, pki::request_pem(&key, name)?.as_bytes(), Visibility::Public)?;
     if !dry_run {
         // the key first, and no request when it is not in place: whoever answered that would answer nobody
-        made.map_or(Ok(()), Staged::release)?;
+        staged.map_or(Ok(()), Staged::release)?;
         request.release().map_err(|source| EnrollError::KeyAlone { key: path.clone(), source })?;
     }
-    Ok(Enrolled { changed: !dry_run, name: (*name).clone(), algorithm: key.algorithm(), key: path, request: csr })
+    let (changed, algorithm) = (!dry_run, key.algorithm());
+    Ok(Enrolled { changed, name: (*name).clone(), algorithm, key: path, encrypted, request: csr })
 }
 
 /// Puts the answer and its key together. `judge` says what keeps the whole profile from working.
@@ -156,11 +190,11 @@ pub fn finish(finish: &Finish<'_>, judge: impl Fn(&Secret) -> Option<String>) ->
     let name = Name::parse(&answer.leaf.common_name)
         .map_err(|error| unfit(format!("holds a certificate of nobody that we know: {error}")))?;
     let path = finish.key_file.map_or_else(|| PathBuf::from(format!("{name}.key")), Path::to_owned);
-    let key = read_key(&path)?;
-    if !pki::belongs_to(&key, &answer.leaf.spki) {
+    let kept = Kept::read(&KeyFile { path: &path, passphrase: finish.passphrase })?;
+    if !pki::belongs_to(&kept.key, &answer.leaf.spki) {
         return Err(EnrollError::Mismatch { bundle: finish.path.to_owned(), key: path });
     }
-    let profile = answer.with_key(&name, &key.to_pem());
+    let profile = answer.with_key(&name, &kept.pem);
     crate::bundle::check_profile(profile.expose())?;
     if let Some(why) = judge(&profile) {
         return Err(unfit(format!("would make no profile that works: {why}")));
@@ -173,12 +207,43 @@ pub fn finish(finish: &Finish<'_>, judge: impl Fn(&Secret) -> Option<String>) ->
     if !finish.dry_run {
         staged.release()?;
     }
-    Ok(Finished { changed: !finish.dry_run, name, profile: out, key: path })
+    Ok(Finished { changed: !finish.dry_run, name, profile: out, key: path, encrypted: kept.encrypted })
 }
 
-fn read_key(path: &Path) -> Result<PrivateKey, EnrollError> {
-    let text = files::read_secret(path)?;
-    PrivateKey::from_pem(text.expose()).map_err(|source| EnrollError::Key { path: path.to_owned(), source })
+/// A private key, and how it is kept.
+struct Kept {
+    key: PrivateKey,
+    /// As it lies in its file and goes into the profile.
+    pem: Secret,
+    encrypted: bool,
+}
+
+impl Kept {
+    fn made(algorithm: Algorithm, passphrase: Option<&Passphrase>) -> Result<Self, KeyError> {
+        let key = PrivateKey::generate(algorithm)?;
+        let pem = match passphrase {
+            Some(passphrase) => key.to_encrypted_pem(passphrase.secret(), KeyEncryption::Aes256)?,
+            None => key.to_pem(),
+        };
+        Ok(Self { key, pem, encrypted: passphrase.is_some() })
+    }
+
+    /// What is encrypted is opened only to see whose it is.
+    fn read(file: &KeyFile<'_>) -> Result<Self, EnrollError> {
+        let path = file.path.to_path_buf();
+        let text = files::read_secret(file.path)?;
+        let unfit = |source| EnrollError::Key { path: path.clone(), source };
+        match (PrivateKey::from_pem(text.expose()), file.passphrase) {
+            (Ok(key), None) => Ok(Self { pem: key.to_pem(), key, encrypted: false }),
+            (Ok(_), Some(_)) => Err(EnrollError::NotLocked(path)),
+            (Err(KeyError::Encrypted), None) => Err(EnrollError::Locked(path)),
+            (Err(KeyError::Encrypted), Some(passphrase)) => {
+                let key = PrivateKey::from_encrypted_pem(text.expose(), passphrase).map_err(unfit)?;
+                Ok(Self { key, pem: pki::encrypted_pem(text.expose()).map_err(unfit)?, encrypted: true })
+            }
+            (Err(source), _) => Err(unfit(source)),
+        }
+    }
 }
 
 /// In the working directory, named as the bundle is: a program may keep keys by the file's name.

@@ -28,7 +28,7 @@ pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError};
 pub use check::Violation;
 pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
-pub use encrypted::{key_lock, KeyEncryption, KeyLock};
+pub use encrypted::{encrypted_pem, key_lock, KeyEncryption, KeyLock};
 pub use inspect::{inspect, Inspected};
 pub use issuer::IssuerCertificate;
 pub use key::{KeyError, PrivateKey};

@@ -245,7 +245,10 @@ impl Place {
         let init = "vpnpki init --remote vpn.example.com --no-passphrase --no-export";
         let answered = example.contains("renew") || example.contains("--finish");
         let mut commands = vec![init];
-        commands.extend((example != "vpnpki enroll laptop-7").then_some("vpnpki enroll laptop-7"));
+        commands.extend(
+            (example.contains("--key-file") || example.contains("--csr") || answered)
+                .then_some("vpnpki enroll laptop-7"),
+        );
         commands.extend(answered.then_some("vpnpki issue laptop-7 --csr laptop-7.csr"));
         commands.extend(example.contains("--key-file").then_some("rm laptop-7.csr"));
         for command in commands {

@@ -15,10 +15,10 @@ use crate::{
     bundle::{
         self,
         program::{Holder, KeyKind},
-        Format,
+        BundleError, Format,
     },
     files::{self, FileError, Overwrite},
-    inventory::{Peer, Role},
+    inventory::{KeyPlace, Peer, Role},
     name::Name,
     pki::IssuerCertificate,
     store::View,
@@ -31,14 +31,39 @@ pub(super) struct Addressee<'a> {
     pub role: Role,
     /// The kind of key, as the inventory names it.
     pub algorithm: String,
+    /// Who has the private key.
+    pub key: KeyPlace,
     /// To whom it is encrypted, as it is on record.
     pub recipients: &'a [String],
+    pub asked: Asked,
+}
+
+/// How somebody came to be addressed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// By name: all that is asked for is meant for them.
+    ByName,
+    /// Among everyone: what is not for them is left out.
+    AmongAll,
 }
 
 impl<'a> Addressee<'a> {
-    /// A peer that is there; `algorithm` is of the key that it has, or will have.
-    pub fn of(peer: &'a Peer, algorithm: String) -> Self {
-        Self { name: &peer.name, role: peer.role, algorithm, recipients: &peer.recipients }
+    /// A peer that is there, named; `algorithm` and `key` are of the key that it has, or will have.
+    pub fn of(peer: &'a Peer, algorithm: String, key: KeyPlace) -> Self {
+        let Peer { name, role, recipients, .. } = peer;
+        Self { name, role: *role, algorithm, key, recipients, asked: Asked::ByName }
+    }
+
+    /// Refuses what is nothing without the private key, where its owner keeps it.
+    fn refuse_without_key(&self, outputs: &Outputs) -> Result<(), BundleError> {
+        if self.key == KeyPlace::Here {
+            return Ok(());
+        }
+        outputs.order.check_without_key()?;
+        match (&outputs.passphrases, self.asked) {
+            (Passphrases::None, _) | (_, Asked::AmongAll) => Ok(()),
+            (Passphrases::Given(_) | Passphrases::Generated, Asked::ByName) => Err(BundleError::PassphraseElsewhere),
+        }
     }
 }
 
@@ -75,6 +100,8 @@ impl Workshop<'_> {
         outputs.order.check(*role)?;
         match role {
             Role::Client => {
+                let named = |source| AuthorityError::OwnersBundle { name: (*name).clone(), source };
+                addressee.refuse_without_key(outputs).map_err(named)?;
                 let own = (Holder::Client, KeyKind::of(algorithm));
                 let keys = [keys, &[own]].concat();
                 bundle::check_fit(&self.settings, &self.templates, name, &outputs.order, &keys)?;

@@ -49,6 +49,11 @@ impl Credential {
         }
     }
 
+    /// Who will have the private half.
+    pub fn place_of(request: Option<&Request>) -> KeyPlace {
+        request.map_or(KeyPlace::Here, |_| KeyPlace::WithOwner)
+    }
+
     /// Who has the private half.
     pub fn place(&self) -> KeyPlace {
         match self {

@@ -189,7 +189,7 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         delivery.note(bundle, problem.map(|(_, error)| error.to_string()));
     }
     delivery.note_exposed(&private);
-    made.retain(|new| !delivery.undelivered.iter().any(|failed| failed.name == new.name));
+    made.retain(|new| !delivery.lacks(&new.name));
     delivery.passphrases = made;
     delivery
 }
@@ -220,6 +220,17 @@ impl Delivery {
             (None, bundle) => self.bundles.push(bundle),
             (Some(problem), Delivered { name, path, .. }) => self.undelivered.push(Undelivered { name, path, problem }),
         }
+    }
+
+    /// These bundles were not made, and others are in place.
+    pub(super) fn give_up(&mut self, left: impl Iterator<Item = (Name, PathBuf)>, error: &AuthorityError) {
+        let problem = error.to_string();
+        self.undelivered.extend(left.map(|(name, path)| Undelivered { name, path, problem: problem.clone() }));
+    }
+
+    /// Whether this peer's bundle is not in place.
+    pub(super) fn lacks(&self, name: &Name) -> bool {
+        self.undelivered.iter().any(|failed| failed.name == *name)
     }
 
     /// Adds what became of more bundles.

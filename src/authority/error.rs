@@ -200,6 +200,14 @@ pub enum AuthorityError {
     /// The private key is not kept.
     #[error("cannot export `{0}`: its private key is not kept (`keys.keep`)")]
     NoKey(Name),
+    /// A bundle that is nothing without the private key, of somebody who keeps it.
+    #[error("`{name}`: {source}")]
+    OwnersBundle {
+        /// Who.
+        name: Name,
+        /// What needs the key.
+        source: BundleError,
+    },
     /// The private key never was here.
     #[error("cannot renew `{0}`: its owner keeps the private key, and no new request is here")]
     OwnersKey(Name),

@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        admission::Addressee,
-        deliver::{self, Delivery, Destination, Outputs},
-        known_peer, since, target, Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
+        admission::{Addressee, Asked},
+        deliver::{self, Delivery, Destination, Outputs, Passphrases, StagedBundle},
+        known_peer, since, target,
+        workshop::{Shared, Workshop},
+        Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
     },
     files::Overwrite,
-    inventory::{Certificate, Change, Event, Peer, Role, Status},
+    inventory::{Certificate, Change, Event, KeyPlace, Peer, Role, Status},
     name::Name,
     settings::Publishing,
     store::View,
@@ -64,40 +66,28 @@ impl Authority {
     ) -> Result<Exported, AuthorityError> {
         let mut workshop = self.workshop()?;
         let view = self.view()?;
-        let mut peers = self.chosen(&*view, &request.whom, request.outputs.overwrite == Overwrite::Replace)?;
-        if let (Whom::All, Some(_)) = (&request.whom, request.outputs.order.program) {
-            peers.retain(|peer| peer.role == Role::Client);
-        }
+        let peers = self.chosen(&*view, request)?;
         check_single(&peers, request)?;
-        let mut addressees = Vec::new();
-        for peer in &peers {
-            let holder = view.certificate(&peer.current)?.and_then(|certificate| certificate.holder);
-            addressees.push(Addressee::of(peer, holder.map_or_else(String::new, |holder| holder.algorithm)));
-        }
+        let addressees =
+            peers.iter().map(|peer| addressee(&*view, peer, &request.whom)).collect::<Result<Vec<_>, _>>()?;
+        let with_key = addressees.iter().filter(|addressee| addressee.key == KeyPlace::Here).count();
         workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
         let unlocked = self.unlock(&*view, keyholder)?;
         unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        refuse_unkept(&*view, &peers, &addressees)?;
         let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;
+        let desk = Desk { workshop: &workshop, unlocked: &unlocked, shared: &shared, view: &*view, request };
         let mut outcome = Exported {
-            changed: false,
-            delivery: Delivery::default(),
+            changed: !request.dry_run && !peers.is_empty(),
+            delivery: desk.make(&peers, progress)?,
             target: None,
             warnings: workshop.settings.notes.clone(),
         };
-        outcome.warnings.extend(request.outputs.notes(peers.len()));
-        let total = peers.len();
-        for (done, batch) in peers.chunks(BATCH).enumerate() {
-            let stage = |peer| workshop.stage(&shared, unlocked.own(&*view, peer)?, &request.outputs);
-            let staged = batch.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
-            if !request.dry_run {
-                outcome.delivery.extend(deliver::release(staged.into_iter().flatten().collect()));
-                outcome.changed = true;
-            }
-            progress(done * BATCH + batch.len(), total);
-        }
         drop(view);
+        outcome.warnings.extend(request.outputs.notes(with_key));
         outcome.warnings.extend(outcome.delivery.warnings());
         if outcome.changed && request.outputs.destination != Destination::Nowhere {
+            let peers: Vec<&Peer> = peers.iter().filter(|peer| !outcome.delivery.lacks(&peer.name)).collect();
             let noted = workshop.bundles(shared.has_dh()).and_then(|now| self.note_bundles(&peers, &now, &unlocked));
             outcome.warnings.extend(noted.err().map(|error| {
                 format!("the bundles are made, but not recorded as made with the settings of now: {error}")
@@ -116,8 +106,8 @@ impl Authority {
 
     /// Which settings the newest bundles were made with is recorded where it changed, so that `doctor` can tell whose are
     /// older.
-    fn note_bundles(&self, peers: &[Peer], now: &CurrentBundles, unlocked: &Unlocked) -> Result<(), AuthorityError> {
-        let stale: Vec<&Peer> = peers.iter().filter(|peer| peer.bundle != Some(now.of(peer.role))).collect();
+    fn note_bundles(&self, peers: &[&Peer], now: &CurrentBundles, unlocked: &Unlocked) -> Result<(), AuthorityError> {
+        let stale: Vec<&&Peer> = peers.iter().filter(|peer| peer.bundle != Some(now.of(peer.role))).collect();
         if stale.is_empty() {
             return Ok(());
         }
@@ -133,15 +123,18 @@ impl Authority {
         Ok(())
     }
 
-    /// `held` says whether whoever is suspended gets a bundle that works once they are resumed.
-    fn chosen(&self, view: &dyn View, whom: &Whom, held: bool) -> Result<Vec<Peer>, AuthorityError> {
-        let now = self.now();
+    /// With `--force`, whoever is suspended gets a bundle that works once they are resumed. Servers have no place in what
+    /// is for a client's program, or has a passphrase; among all, they are left out.
+    fn chosen(&self, view: &dyn View, request: &ExportRequest) -> Result<Vec<Peer>, AuthorityError> {
+        let ExportRequest { whom, outputs, .. } = request;
+        let (now, held) = (self.now(), outputs.overwrite == Overwrite::Replace);
+        let for_clients = outputs.order.program.is_some() || !matches!(outputs.passphrases, Passphrases::None);
         match whom {
             Whom::Named(names) => names.iter().map(|name| with_access(view, name, now, held)).collect(),
             Whom::All => {
                 let mut peers = Vec::new();
                 view.peers(&mut |peer, certificate| {
-                    if certificate.status(now) == Status::Valid {
+                    if certificate.status(now) == Status::Valid && !(for_clients && peer.role == Role::Server) {
                         peers.push(peer);
                     }
                     ControlFlow::Continue(())
@@ -150,6 +143,63 @@ impl Authority {
             }
         }
     }
+}
+
+/// All that every bundle of a call needs.
+struct Desk<'a> {
+    workshop: &'a Workshop<'a>,
+    unlocked: &'a Unlocked,
+    shared: &'a Shared,
+    view: &'a dyn View,
+    request: &'a ExportRequest,
+}
+
+impl Desk<'_> {
+    /// Batch after batch is made and put in place. What fails in the first one ends the act.
+    fn make(&self, peers: &[Peer], progress: &mut dyn FnMut(usize, usize)) -> Result<Delivery, AuthorityError> {
+        let mut delivery = Delivery::default();
+        for (number, batch) in peers.chunks(BATCH).enumerate() {
+            match self.stage(batch) {
+                // those before are in place: whose they are, and their passphrases, must be told
+                Err(error) if number > 0 && !self.request.dry_run => {
+                    let left = peers[number * BATCH..].iter();
+                    let places = left.filter_map(|peer| self.workshop.place(peer, &self.request.outputs));
+                    delivery.give_up(places, &error);
+                    return Ok(delivery);
+                }
+                Err(error) => return Err(error),
+                Ok(_) if self.request.dry_run => (),
+                Ok(staged) => delivery.extend(deliver::release(staged)),
+            }
+            progress(number * BATCH + batch.len(), peers.len());
+        }
+        Ok(delivery)
+    }
+
+    fn stage(&self, batch: &[Peer]) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let stage = |peer| {
+            let own = self.unlocked.own(self.view, peer)?;
+            self.workshop.stage(self.shared, own, &self.request.outputs)
+        };
+        batch.iter().filter_map(|peer| stage(peer).transpose()).collect()
+    }
+}
+
+fn addressee<'p>(view: &dyn View, peer: &'p Peer, whom: &Whom) -> Result<Addressee<'p>, AuthorityError> {
+    let holder = view.certificate(&peer.current)?.and_then(|certificate| certificate.holder);
+    let (algorithm, key) = holder.map_or_else(Default::default, |holder| (holder.algorithm, holder.key));
+    let asked = if matches!(whom, Whom::All) { Asked::AmongAll } else { Asked::ByName };
+    Ok(Addressee { asked, ..Addressee::of(peer, algorithm, key) })
+}
+
+/// Refuses whose private key is not kept, before the first bundle is in place.
+fn refuse_unkept(view: &dyn View, peers: &[Peer], addressees: &[Addressee]) -> Result<(), AuthorityError> {
+    for (peer, addressee) in peers.iter().zip(addressees) {
+        if addressee.key == KeyPlace::Here && view.sealed_key(&peer.current)?.is_none() {
+            return Err(AuthorityError::NoKey(peer.name.clone()));
+        }
+    }
+    Ok(())
 }
 
 fn with_access(view: &dyn View, name: &Name, now: Time, held: bool) -> Result<Peer, AuthorityError> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        admission::Addressee,
+        admission::{Addressee, Asked},
         credential::Credential,
         deliver::{self, Delivery, Destination, Outputs},
         issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
@@ -19,7 +19,7 @@ use crate::{
         Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
     files::{self, Nursery, Overwrite, Visibility},
-    inventory::{Change, Digest, Event, Identity, Issuer, Parameter, Role, SealedSecret, SecretKind, Target},
+    inventory::{Change, Digest, Event, Identity, Issuer, KeyPlace, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
     openvpn::{tls_crypt_v2::ServerKey, DhChoice, StaticKey},
     pki::{self, CaProfile, IssuerCertificate, LeafProfile, PrivateKey},
@@ -290,7 +290,14 @@ impl Making<'_> {
     fn leaves(&self) -> Result<Vec<Leaf>, AuthorityError> {
         let (servers, clients) = (self.outputs(Role::Server), self.outputs(Role::Client));
         let algorithm = self.settings().algorithm;
-        let addressee = |name, role| Addressee { name, role, algorithm: algorithm.to_string(), recipients: &[] };
+        let addressee = |name, role| Addressee {
+            name,
+            role,
+            algorithm: algorithm.to_string(),
+            key: KeyPlace::Here,
+            recipients: &[],
+            asked: Asked::ByName,
+        };
         let server = addressee(&self.request.server, Role::Server);
         let named: Vec<Addressee> = self.request.clients.iter().map(|name| addressee(name, Role::Client)).collect();
         let named = named.iter().map(|client| (client, &clients));

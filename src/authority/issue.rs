@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        admission::Addressee,
+        admission::{Addressee, Asked},
         credential::{self, Credential},
         deliver::{self, Delivery, Outputs, StagedBundle},
         recipients,
@@ -16,7 +16,7 @@ use crate::{
         Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
-    inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
+    inventory::{Certificate, Change, Digest, Event, Holder, KeyPlace, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, Request},
     serial::Serial,
@@ -120,11 +120,12 @@ impl Authority {
         };
         let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
         let algorithm = asked.unwrap_or(workshop.settings.algorithm);
+        let place = Credential::place_of(request.csr.as_ref());
         let (unlocked, wanted) = {
             let view = self.view()?;
             let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
             let addressees: Vec<Addressee> =
-                wanted.iter().map(|admitted| admitted.addressee(request.role, algorithm)).collect();
+                wanted.iter().map(|admitted| admitted.addressee(request.role, algorithm, place)).collect();
             workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
             if wanted.is_empty() {
                 return Ok(outcome);
@@ -330,8 +331,9 @@ pub(super) fn check_prefix(name: &Name, role: Role, prefix: &str) -> Result<(), 
 }
 
 impl Admitted {
-    fn addressee(&self, role: Role, algorithm: Algorithm) -> Addressee<'_> {
-        Addressee { name: &self.name, role, algorithm: algorithm.to_string(), recipients: &self.recipients }
+    fn addressee(&self, role: Role, algorithm: Algorithm, key: KeyPlace) -> Addressee<'_> {
+        let Self { name, recipients, .. } = self;
+        Addressee { name, role, algorithm: algorithm.to_string(), key, recipients, asked: Asked::ByName }
     }
 
     fn plan(

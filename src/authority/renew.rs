@@ -121,6 +121,7 @@ impl Authority {
         };
         let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
         let algorithm = asked.unwrap_or(workshop.settings.algorithm);
+        let place = Credential::place_of(request.csr.as_ref());
         let (unlocked, many) = {
             let view = self.view()?;
             let found = candidates(&*view, &request.whom, workshop.settings.due, self.now())?;
@@ -137,7 +138,7 @@ impl Authority {
                     request.outputs.order.check(peer.role)?;
                 }
                 if own_dirs(&*view, peer, &request.outputs)?.is_empty() {
-                    addressees.push(Addressee::of(peer, algorithm.to_string()));
+                    addressees.push(Addressee::of(peer, algorithm.to_string(), place));
                 }
             }
             workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;

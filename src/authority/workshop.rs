@@ -14,7 +14,7 @@ use crate::{
     },
     bundle::{self, Bundle, ClientMaterial, Format, Key, Part, Passphrase, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
-    inventory::{Digest, Role},
+    inventory::{Digest, Peer, Role},
     name::Name,
     openvpn::{
         tls_crypt_v2::{ClientKey, ServerKey},
@@ -114,7 +114,10 @@ impl Workshop<'_> {
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key, recipients, .. } = own;
-                let (passphrase, new_passphrase) = self.passphrase(outputs)?;
+                let (passphrase, new_passphrase) = match key {
+                    Key::Here(_) => self.passphrase(outputs)?,
+                    Key::WithOwner => (None, None),
+                };
                 let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key, passphrase };
                 let staged = self.stage_client(&material, &meant, &recipients, outputs)?;
                 Ok(staged.map(|staged| StagedBundle { new_passphrase, ..staged }))
@@ -232,6 +235,12 @@ impl Workshop<'_> {
             Bundle::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
         Ok(Some(StagedBundle { name: name.clone(), path, encrypted_to, content, new_passphrase: None }))
+    }
+
+    /// Whose bundle goes where.
+    pub fn place(&self, peer: &Peer, outputs: &Outputs) -> Option<(Name, PathBuf)> {
+        let path = self.path(&peer.name, peer.role, &peer.recipients, outputs)?;
+        Some((peer.name.clone(), path))
     }
 
     /// Where a peer's bundle goes; none when that is no place on the disk. A path that was named stays as it was typed.

@@ -69,6 +69,14 @@ impl Order {
         }
     }
 
+    /// Whether a client's bundle can be like this without the private key, which its owner keeps.
+    pub fn check_without_key(&self) -> Result<(), BundleError> {
+        match self.format(Role::Client) {
+            Format::Ovpn | Format::Zip | Format::Dir => Ok(()),
+            format => Err(BundleError::KeyElsewhere(format)),
+        }
+    }
+
     /// What people should know of clients' bundles that have a passphrase.
     pub fn notes_on_passphrase(&self) -> Vec<String> {
         let mut notes = Vec::new();

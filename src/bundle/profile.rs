@@ -47,11 +47,12 @@ pub fn inline_credentials(
     Ok(Secret::new(bytes))
 }
 
-/// What is said above the line that names a key which its owner keeps.
+/// What is said above the line that names a key which its owner keeps. NetworkManager goes on reading it there
+/// (`do_import` of network-manager-openvpn, properties/import-export.c, keeps the path).
 pub fn key_is_elsewhere(name: &Name) -> String {
     format!(
         "# The private key is not in here, since its owner keeps it: it belongs beside this file as\n\
-         # {name}.key, or `vpnpki enroll --finish` puts it in here.\n"
+         # {name}.key, and stays there after an import, or `vpnpki enroll --finish` puts it in here.\n"
     )
 }
 

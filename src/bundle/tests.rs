@@ -372,7 +372,10 @@ fn a_key_that_stays_with_its_owner_is_named_and_not_there() {
     let profile = text(&profile);
     assert!(!profile.contains("PRIVATE KEY") && !profile.contains("<key>"), "{profile}");
     assert_eq!(profile.matches("\nkey client1.key\n").count(), 1, "{profile}");
-    assert!(profile.contains("# client1.key, or `vpnpki enroll --finish`"), "{profile}");
+    assert!(
+        profile.contains("# client1.key, and stays there after an import, or `vpnpki enroll --finish`"),
+        "{profile}"
+    );
     let parts = client_parts(&settings, &templates, &material).unwrap();
     let names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
     assert_eq!(names, ["config.ovpn", "ca.crt", "client1.crt", "ta.key"]);

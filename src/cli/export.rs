@@ -7,14 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    authority::{
-        deliver::Destination,
-        export::{ExportRequest, Exported, Whom},
-    },
-    bundle::Format,
+    authority::export::{ExportRequest, Exported, Whom},
     cli::{
-        outputs::{undelivered, write_bundles, Fill, OutputOptions},
-        passphrase::{only_passphrases, tell_passphrase},
+        outputs::{report_beside, undelivered, write_bundles, OutputOptions, Whose},
+        passphrase::only_passphrases,
         progress,
         report::{self, Report},
         session::Session,
@@ -35,7 +31,7 @@ pub struct Arguments {
     /// Whose
     #[arg(required_unless_present = "all", value_name = "NAME")]
     names: Vec<Name>,
-    /// Everyone's who has access
+    /// Everyone's who has access; with --for or a passphrase, every client's
     #[arg(long, conflicts_with = "names")]
     all: bool,
     #[command(flatten)]
@@ -51,10 +47,7 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         let authority = session.open(if self.publish { Access::Write } else { Access::Read })?;
-        let single_directory = self.names.len() == 1 && self.directory(&authority)?;
-        let fill = if single_directory { Fill::Itself } else { Fill::Into };
-        let outputs = self.outputs.resolve(session, fill)?;
-        let to_stdout = outputs.destination == Destination::Stdout;
+        let outputs = self.outputs.resolve(session, Whose::known(&self.names, &authority)?)?;
         let whom = if self.all { Whom::All } else { Whom::Named(self.names) };
         let request = ExportRequest { whom, outputs, publish: self.publish, dry_run: self.dry_run };
         let bar = progress::bar("exporting", session.quiet() || session.json());
@@ -66,21 +59,8 @@ impl Arguments {
         if let Some(bundle) = exported.delivery.stdout.take() {
             report::deliver(&bundle)?;
         }
-        if to_stdout {
-            tell_passphrase(&exported.delivery);
-            exported.warnings.iter().for_each(|warning| session.warn(warning));
-            return Ok(Exit::Done);
-        }
-        session.report(&Answer { exported, dry_run: self.dry_run })
-    }
-
-    /// Whether the one bundle is a directory, so that `-o` names it.
-    fn directory(&self, authority: &crate::authority::Authority) -> Result<bool, Failure> {
-        if let Some(format) = self.outputs.format() {
-            return Ok(format == Format::Dir);
-        }
-        let peer = authority.view()?.peer(&self.names[0])?;
-        Ok(peer.is_some_and(|peer| peer.role == crate::inventory::Role::Server))
+        let answer = Answer { exported, dry_run: self.dry_run };
+        report_beside(session, &answer, &answer.exported.delivery, &request.outputs.destination)
     }
 }
 
@@ -99,7 +79,7 @@ impl Report for Answer {
     }
 
     fn essential(&self) -> String {
-        only_passphrases(&self.exported.delivery)
+        only_passphrases(&self.exported.delivery.passphrases)
     }
 
     fn failures(&self) -> Vec<Failure> {

@@ -262,7 +262,7 @@ fn hints(error: &AuthorityError) -> Vec<String> {
         AuthorityError::RecordedRecipient { name, .. } => {
             vec![format!("`vpnpki recipients {name} --set age1...` puts others on record; `--clear` writes the bundle as it is")]
         }
-        AuthorityError::Bundle(BundleError::KeyElsewhere(_)) => {
+        AuthorityError::OwnersBundle { source: BundleError::KeyElsewhere(_), .. } => {
             vec!["`--format ovpn` and `--format zip` make a bundle without the key, which its owner puts in".to_owned()]
         }
         AuthorityError::HasAccess { name, .. } => vec![format!("`vpnpki revoke {name}` ends its access for good")],

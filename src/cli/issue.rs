@@ -8,15 +8,14 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{Destination, Outputs},
+        deliver::Outputs,
         issue::{IssueRequest, Issued},
         AuthorityError,
     },
-    bundle::Format,
     cli::{
         csr, encryption,
-        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions, NO_EXPORT},
-        passphrase::{only_passphrases, tell_passphrase},
+        outputs::{deliver_one, report_beside, undelivered, write_bundles, OutputOptions, Whose, NO_EXPORT},
+        passphrase::only_passphrases,
         report::Report,
         session::Session,
         Exit, Failure,
@@ -78,7 +77,6 @@ impl Arguments {
         let csr = self.csr.as_deref().map(csr::read).transpose()?;
         let recipients = encryption::recipients(&self.recipient)?;
         let outputs = self.outputs(session)?;
-        let to_stdout = outputs.destination == Destination::Stdout;
         outputs.check_for(self.names.len())?;
         let request = IssueRequest {
             names: self.names,
@@ -97,12 +95,7 @@ impl Arguments {
         let mut issued = authority.issue(&request, session)?;
         deliver_one(issued.delivery.stdout.take(), issued.issued.first().map(|one| &one.name), "issued")?;
         let report = Answer { issued, dry_run: self.dry_run };
-        if to_stdout {
-            tell_passphrase(&report.issued.delivery);
-            report.issued.warnings.iter().for_each(|warning| session.warn(warning));
-            return Ok(Exit::Done);
-        }
-        session.report(&report)
+        report_beside(session, &report, &report.issued.delivery, &request.outputs.destination)
     }
 
     fn refuse_contradictions(&self) -> Result<(), Failure> {
@@ -124,12 +117,7 @@ impl Arguments {
         if self.no_export {
             return Ok(Outputs::nowhere());
         }
-        let directory = match self.outputs.format() {
-            Some(format) => format == Format::Dir,
-            None => self.role == Role::Server,
-        };
-        let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
-        self.outputs.resolve(session, fill)
+        self.outputs.resolve(session, Whose::of(&self.names, self.role))
     }
 }
 
@@ -157,7 +145,7 @@ impl Report for Answer {
     }
 
     fn essential(&self) -> String {
-        only_passphrases(&self.issued.delivery)
+        only_passphrases(&self.issued.delivery.passphrases)
     }
 
     fn failures(&self) -> Vec<Failure> {

@@ -9,16 +9,20 @@ use clap::{
 };
 
 use crate::{
-    authority::deliver::{Delivery, Destination, Outputs},
+    authority::{
+        deliver::{Delivery, Destination, Outputs},
+        Authority,
+    },
     bundle::{Format, Order, Program},
     cli::{
         encryption::{label, EncryptionOptions},
-        passphrase::{write_passphrases, PassphraseOptions},
-        report,
+        passphrase::{tell_passphrases, write_passphrases, PassphraseOptions},
+        report::{self, Report},
         session::Session,
         Exit, Failure,
     },
     files::{self, Kind, Overwrite},
+    inventory::Role,
     name::Name,
     secret::Secret,
 };
@@ -58,18 +62,40 @@ pub const NO_EXPORT: [&str; 10] = [
     "p12_legacy",
 ];
 
-/// How the role's own directory is meant by `-o`.
+/// Whose bundles are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
-    /// `-o DIR` of a directory that exists: the bundle goes into it under its own name.
-    Into,
-    /// `-o DIR` is the bundle's directory itself.
-    Itself,
+pub enum Whose {
+    /// One client's.
+    Client,
+    /// One server's, a directory unless the format says otherwise.
+    Server,
+    /// Those of several, or of however many there are.
+    Several,
+}
+
+impl Whose {
+    /// Of these names, where all have the role.
+    pub fn of(names: &[Name], role: Role) -> Self {
+        match (names, role) {
+            ([_], Role::Client) => Self::Client,
+            ([_], Role::Server) => Self::Server,
+            _ => Self::Several,
+        }
+    }
+
+    /// Of these names, as they are in the store.
+    pub fn known(names: &[Name], authority: &Authority) -> Result<Self, Failure> {
+        let peer = match names {
+            [one] => authority.view()?.peer(one)?,
+            _ => None,
+        };
+        Ok(Self::of(names, peer.map_or(Role::Client, |peer| peer.role)))
+    }
 }
 
 impl OutputOptions {
     /// Resolved. One path takes one bundle; `-o -` takes the one result and leaves no room for JSON.
-    pub fn resolve(&self, session: &Session, fill: Fill) -> Result<Outputs, Failure> {
+    pub fn resolve(&self, session: &Session, whose: Whose) -> Result<Outputs, Failure> {
         let overwrite = if self.force { Overwrite::Replace } else { Overwrite::Refuse };
         let destination = match &self.out {
             None => Destination::Into(PathBuf::from(".")),
@@ -77,7 +103,7 @@ impl OutputOptions {
                 return Err(Failure::usage("`-o -` and `--json` both want standard output"))
             }
             Some(path) if path.as_os_str() == "-" => Destination::Stdout,
-            Some(path) if fill == Fill::Into && is_directory(path)? => Destination::Into(path.clone()),
+            Some(path) if !self.is_itself(whose) && is_directory(path)? => Destination::Into(path.clone()),
             Some(path) => Destination::Path(path.clone()),
         };
         let format = self.format.or(self.program.map(|program| program.formats()[0]));
@@ -92,9 +118,10 @@ impl OutputOptions {
         Ok(Outputs { order, destination, overwrite, sealing, form, passphrases })
     }
 
-    /// The format as typed.
-    pub fn format(&self) -> Option<Format> {
-        self.format
+    /// Whether `-o DIR` is the bundle's directory itself, and not one into which the bundle goes under its own name.
+    fn is_itself(&self, whose: Whose) -> bool {
+        let directory = self.format.map_or(whose == Whose::Server, |format| format == Format::Dir);
+        directory && whose != Whose::Several
     }
 }
 
@@ -123,6 +150,21 @@ pub fn deliver_one(bundle: Option<Secret>, name: Option<&Name>, done: &str) -> R
     })
 }
 
+/// What happened. Where standard output has the bundle, what is to be known of it goes to standard error.
+pub fn report_beside<R: Report>(
+    session: &Session,
+    answer: &R,
+    delivery: &Delivery,
+    destination: &Destination,
+) -> Result<Exit, Failure> {
+    if *destination != Destination::Stdout || !answer.failures().is_empty() {
+        return session.report(answer);
+    }
+    tell_passphrases(&delivery.passphrases);
+    answer.warnings().iter().for_each(|warning| session.warn(warning));
+    Ok(Exit::Done)
+}
+
 /// Lines about bundles that are in place, and about passphrases that were made for them.
 pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
     delivery.bundles.iter().try_for_each(|bundle| {
@@ -133,7 +175,7 @@ pub fn write_bundles(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Re
         }
         writeln!(f)
     })?;
-    write_passphrases(f, delivery)
+    write_passphrases(f, &delivery.passphrases)
 }
 
 /// Failures for bundles that are not.

@@ -6,7 +6,7 @@ use std::{fmt, path::PathBuf};
 use clap::Args;
 
 use crate::{
-    authority::deliver::{Delivery, NewPassphrase, Passphrases},
+    authority::deliver::{NewPassphrase, Passphrases},
     bundle::{Format, Passphrase},
     cli::{
         failure::{self, PASSPHRASE_HINT},
@@ -67,22 +67,22 @@ impl PassphraseOptions {
 }
 
 /// Lines about passphrases that were made.
-pub fn write_passphrases(f: &mut fmt::Formatter<'_>, delivery: &Delivery) -> fmt::Result {
-    if !delivery.passphrases.is_empty() {
+pub fn write_passphrases(f: &mut fmt::Formatter<'_>, made: &[NewPassphrase]) -> fmt::Result {
+    if !made.is_empty() {
         writeln!(f, "passphrases, shown this once and kept nowhere:")?;
     }
-    delivery.passphrases.iter().try_for_each(|new| writeln!(f, "  {:<24} {}", new.name, typed(new)))
+    made.iter().try_for_each(|new| writeln!(f, "  {:<24} {}", new.name, typed(new)))
 }
 
 /// The same without words, for `--quiet`.
-pub fn only_passphrases(delivery: &Delivery) -> String {
-    let lines: Vec<String> = delivery.passphrases.iter().map(|new| format!("{} {}\n", new.name, typed(new))).collect();
+pub fn only_passphrases(made: &[NewPassphrase]) -> String {
+    let lines: Vec<String> = made.iter().map(|new| format!("{} {}\n", new.name, typed(new))).collect();
     lines.concat()
 }
 
-/// The passphrase of the bundle that went to standard output, on standard error, since nothing else may go there.
-pub fn tell_passphrase(delivery: &Delivery) {
-    for new in &delivery.passphrases {
+/// The same on standard error, where standard output has the bundle, or there is no report.
+pub fn tell_passphrases(made: &[NewPassphrase]) {
+    for new in made {
         failure::say(&format!("the passphrase of `{}`, shown this once and kept nowhere: {}\n", new.name, typed(new)));
     }
 }
@@ -91,7 +91,8 @@ fn typed(new: &NewPassphrase) -> &str {
     new.passphrase.secret().expose_text().unwrap_or_default()
 }
 
-fn parsed(text: Secret) -> Result<Passphrase, Failure> {
+/// A passphrase that was typed, as every importer takes it.
+pub fn parsed(text: Secret) -> Result<Passphrase, Failure> {
     Passphrase::parse(text).map_err(|error| Failure::usage(error.to_string()))
 }
 

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use crate::{
     authority::{
-        deliver::{Destination, Outputs},
+        deliver::Outputs,
         renew::{RenewRequest, Renewed, Whom},
+        Authority,
     },
-    bundle::Format,
     cli::{
         csr,
-        outputs::{deliver_one, undelivered, write_bundles, Fill, OutputOptions, NO_EXPORT},
-        passphrase::{only_passphrases, tell_passphrase},
+        outputs::{deliver_one, report_beside, undelivered, write_bundles, OutputOptions, Whose, NO_EXPORT},
+        passphrase::only_passphrases,
         report::Report,
         revoke::{unpublished, write_published},
         session::Session,
@@ -82,12 +82,7 @@ impl Arguments {
         }
         let csr = self.csr.as_deref().map(csr::read).transpose()?;
         let authority = session.open(Access::Write)?;
-        let server = match self.names.as_slice() {
-            [one] => authority.view()?.peer(one)?.is_some_and(|peer| peer.role == Role::Server),
-            _ => false,
-        };
-        let outputs = self.outputs(session, server)?;
-        let to_stdout = outputs.destination == Destination::Stdout;
+        let outputs = self.outputs(session, &authority)?;
         let request = RenewRequest {
             whom: if self.due { Whom::Due(self.within) } else { Whom::Named(self.names) },
             algorithm: self.key,
@@ -102,21 +97,14 @@ impl Arguments {
         let name = renewed.renewed.first().map(|one| &one.issued.name);
         deliver_one(renewed.delivery.stdout.take(), name, "renewed")?;
         let answer = Answer { renewed, overlap: self.overlap, dry_run: self.restraint.dry_run };
-        if to_stdout && answer.failures().is_empty() {
-            tell_passphrase(&answer.renewed.delivery);
-            answer.renewed.warnings.iter().for_each(|warning| session.warn(warning));
-            return Ok(Exit::Done);
-        }
-        session.report(&answer)
+        report_beside(session, &answer, &answer.renewed.delivery, &request.outputs.destination)
     }
 
-    fn outputs(&self, session: &Session, server: bool) -> Result<Outputs, Failure> {
+    fn outputs(&self, session: &Session, authority: &Authority) -> Result<Outputs, Failure> {
         if self.no_export {
             return Ok(Outputs::nowhere());
         }
-        let directory = self.outputs.format().map_or(server, |format| format == Format::Dir);
-        let fill = if directory && self.names.len() == 1 { Fill::Itself } else { Fill::Into };
-        self.outputs.resolve(session, fill)
+        self.outputs.resolve(session, Whose::known(&self.names, authority)?)
     }
 }
 
@@ -136,7 +124,7 @@ impl Report for Answer {
     }
 
     fn essential(&self) -> String {
-        only_passphrases(&self.renewed.delivery)
+        only_passphrases(&self.renewed.delivery.passphrases)
     }
 
     fn failures(&self) -> Vec<Failure> {

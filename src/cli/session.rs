@@ -177,7 +177,8 @@ impl Session {
         Ok(())
     }
 
-    fn ask_passphrase(&self, prompt: &str) -> Result<Secret, KeyholderError> {
+    /// One that is there, asked for once.
+    pub fn ask_passphrase(&self, prompt: &str) -> Result<Secret, KeyholderError> {
         let answer = if self.global.batch { None } else { terminal::ask_passphrase(prompt) };
         match answer {
             Some(passphrase) if passphrase.expose().is_empty() => {

@@ -81,6 +81,12 @@ pub fn key_lock(text: &[u8]) -> Option<KeyLock> {
     Some(pbe::lock_of(&info.algorithm))
 }
 
+/// The encrypted PKCS#8 key in a text, as it is, without what stands around it.
+pub fn encrypted_pem(text: &[u8]) -> Result<Secret, KeyError> {
+    let der = pem::decode(pem::ENCRYPTED_PRIVATE_KEY, text).map_err(KeyError::Pem)?;
+    Ok(Secret::from(pem::encode(pem::ENCRYPTED_PRIVATE_KEY, &der)))
+}
+
 /// An `EncryptedPrivateKeyInfo` in DER.
 pub(super) fn seal_pkcs8(lock: Lock, passphrase: &[u8], pkcs8: &[u8]) -> Result<Vec<u8>, LockError> {
     let (algorithm, sealed) = pbe::seal(lock, passphrase, pkcs8)?;
@@ -123,6 +129,8 @@ mod tests {
                 assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{text}");
                 assert!(text.ends_with("-----END ENCRYPTED PRIVATE KEY-----\n"), "{text}");
                 assert!(text.lines().all(|line| line.len() <= 64), "{text}");
+                let around = format!("Bag Attributes\n{}\n", text.replace('\n', "\r\n"));
+                assert!(encrypted_pem(around.as_bytes()).is_ok_and(|alone| alone.expose() == pem.expose()));
                 let back = PrivateKey::from_encrypted_pem(pem.expose(), &secret("correct horse")).ok().unwrap();
                 assert_eq!((back.algorithm(), back.pkcs8()), (algorithm, key.pkcs8()));
                 assert!(matches!(PrivateKey::from_pem(pem.expose()), Err(KeyError::Encrypted)));

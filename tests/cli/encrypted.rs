@@ -224,7 +224,6 @@ fn what_makes_no_sense_with_a_passphrase_is_refused() {
         ("export client1 --p12-legacy", "there is none in this bundle"),
         ("export client1 --format zip --p12-legacy --generate-passphrase", "there is none in this bundle"),
         ("export server --force --generate-passphrase", "`server` is a server"),
-        ("export --all --force --key-passphrase-file word", "`server` is a server"),
         ("issue server-b --role server --key-passphrase-file word", "`server-b` is a server"),
         ("export server --format p12 --generate-passphrase", "a server's bundle is a `dir` or a `zip`, not `p12`"),
     ] {

@@ -1,9 +1,12 @@
 //! Keys that stay with their owner: `issue --csr`, `renew --csr`, and `enroll` on the owner's side.
 //! Requests of OpenSSL, and a tunnel with such a key, are in `tests/peers/requests.rs`.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use vpnpki::pki::{belongs_to, certificates_from_pem, read_leaf, PrivateKey};
+use vpnpki::{
+    pki::{belongs_to, certificates_from_pem, read_leaf, PrivateKey},
+    secret::Secret,
+};
 
 use crate::{common::tree, site::Site};
 
@@ -254,6 +257,83 @@ fn a_dry_run_writes_nothing() {
     site.refuses(finish, 0, "client1.ovpn would be whole; nothing was written");
     let recipient = crate::keyholders::AGE;
     site.refuses(&format!("recipients client1 --set {recipient} --dry-run"), 0, "would be encrypted to");
+}
+
+/// A passphrase in a file of its owner's.
+fn word(site: &Site, file: &str, passphrase: &str) {
+    site.write(file, &format!("{passphrase}\n"));
+    fs::set_permissions(site.path(file), fs::Permissions::from_mode(0o600)).expect("a file of ours");
+}
+
+/// The private key in a text, which is there encrypted only.
+#[track_caller]
+fn locked_key(text: &str, passphrase: &str) -> PrivateKey {
+    assert!(!text.contains("BEGIN PRIVATE KEY"), "{text}");
+    PrivateKey::from_encrypted_pem(text.as_bytes(), &Secret::from(passphrase.to_owned())).expect("the key")
+}
+
+#[test]
+fn a_key_with_a_passphrase_stays_encrypted_to_the_end() {
+    let site = Site::made("");
+    word(&site, "word", "correct horse");
+    site.run("enroll client1 --key-passphrase-file word").succeeds().says("made client1.key (p256, encrypted)");
+    let key = site.text("client1.key");
+    let spki = locked_key(&key, "correct horse").spki().to_vec();
+    site.run("issue client1 --csr client1.csr").succeeds();
+    let finished = site.run("enroll --finish client1.ovpn --key-passphrase-file word --json").succeeds();
+    assert!(finished.stdout.contains("\"encrypted\":true") && !finished.stdout.contains("horse"), "{finished}");
+    let profile = site.text("client1.ovpn");
+    assert!(profile.contains(&format!("<key>\n{key}</key>\n")), "{profile}");
+    assert_eq!(locked_key(&profile, "correct horse").spki(), spki);
+    assert_eq!(site.text("client1.key"), key);
+    site.run("verify client1.ovpn --key-passphrase-file word").succeeds().says("works");
+    site.sh("vpnpki enroll client2 --key-file client1.key --key-passphrase-file word").succeeds();
+    let request = pem::parse(site.read("client2.csr")).expect("PEM").into_contents();
+    assert!(request.windows(spki.len()).any(|window| window == spki), "the same key");
+}
+
+#[test]
+fn a_passphrase_that_was_made_is_shown_once_and_kept_nowhere() {
+    let site = Site::empty();
+    let made = site.json("enroll client1 --generate-passphrase");
+    let passphrase = made["passphrases"][0]["passphrase"].as_str().expect("a passphrase").to_owned();
+    locked_key(&site.text("client1.key"), &passphrase);
+    for (path, (_, bytes)) in site.state() {
+        assert!(!String::from_utf8_lossy(&bytes).contains(&passphrase), "{} holds it", path.display());
+    }
+    let quiet = site.run("enroll client2 --generate-passphrase -q").succeeds();
+    let shown = quiet.stdout.trim_end().strip_prefix("client2 ").expect("a name and a passphrase").to_owned();
+    locked_key(&site.text("client2.key"), &shown);
+    assert_ne!(shown, passphrase);
+    let dry = site.refuses("enroll client3 --generate-passphrase --dry-run", 0, "nothing was written");
+    assert!(!dry.stdout.contains("passphrase"), "{dry}");
+}
+
+#[test]
+fn a_key_is_opened_by_its_own_passphrase_only() {
+    let site = Site::made("");
+    word(&site, "word", "correct horse");
+    word(&site, "wrong", "incorrect horse");
+    word(&site, "empty", "");
+    word(&site, "foreign", "K\u{f6}ln");
+    site.run("enroll client1 --key-passphrase-file word").succeeds();
+    site.run("enroll client2").succeeds();
+    site.run("issue client1 --csr client1.csr").succeeds();
+    for (line, code, why) in [
+        ("--finish client1.ovpn", 4, "`client1.key` is encrypted, and no passphrase was given"),
+        ("--finish client1.ovpn --key-passphrase-file wrong", 4, "the private key is encrypted, and was not decrypted"),
+        ("client3 --key-file client1.key", 4, "`client1.key` is encrypted, and no passphrase was given"),
+        ("client3 --key-file client1.key --key-passphrase-file wrong", 4, "was not decrypted"),
+        ("client3 --key-file client2.key --key-passphrase-file word", 1, "`client2.key` is not encrypted"),
+        ("client3 --key-file client1.key --generate-passphrase", 2, "cannot be used with"),
+        ("--finish client1.ovpn --generate-passphrase", 2, "cannot be used with"),
+        ("client3 --key-passphrase-file word --generate-passphrase", 2, "cannot be used with"),
+        ("client3 --key-passphrase-file empty", 2, "an empty passphrase protects nothing"),
+        ("client3 --key-passphrase-file foreign", 2, "a bundle's passphrase is of ASCII letters"),
+    ] {
+        let refused = site.refuses(&format!("enroll {line}"), code, why);
+        assert!(!refused.stderr.contains("horse"), "{refused}");
+    }
 }
 
 #[test]

@@ -132,6 +132,23 @@ fn the_passphrase_of_a_bundle_is_asked_for_as_its_owners() {
 }
 
 #[test]
+fn the_passphrase_of_a_key_that_never_travelled_is_asked_for_once() {
+    let site = Site::made("");
+    site.sh("umask 077; echo correct horse > word; vpnpki enroll client1 --key-passphrase-file word").succeeds();
+    site.run("issue client1 --csr client1.csr").succeeds();
+    for (word, code) in [("wrong horse", 4), ("correct horse", 0)] {
+        let before = site.state();
+        let mut person = Person::runs(&site, "enroll --finish client1.ovpn");
+        person.sees("Passphrase of `client1.key`: ");
+        person.types(word);
+        let (seen, status) = person.ends();
+        assert_eq!(status.code(), Some(code), "{seen}");
+        assert!(!seen.contains("horse"), "it was shown: {seen}");
+        assert_eq!(site.state() == before, code != 0);
+    }
+}
+
+#[test]
 fn two_that_differ_make_nothing() {
     let site = Site::empty();
     let mut person = Person::runs(&site, INIT);

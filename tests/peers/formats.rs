@@ -16,11 +16,17 @@ fn is_the_same_connection(options: &str, settings: &[(&str, &str, toml_edit::Val
     site.run("export anna --for networkmanager").succeeds();
     site.run("export anna --for networkmanager --format nm").succeeds();
     site.tool("unzip -q anna.nm.zip -d root").succeeds();
+    networkmanager(&site, &["anna.ovpn", "root", "anna"]).says("the same connection")
+}
+
+/// What NetworkManager's code says of a profile, and of a keyfile beside it.
+#[track_caller]
+fn networkmanager(site: &Site, arguments: &[&str]) -> Outcome {
     // the interpreter of the system, which knows its libraries
     let mut python = Command::new("/usr/bin/python3");
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/networkmanager.py"));
-    python.args(["anna.ovpn", "root", "anna"]).current_dir(site.dir()).env("HOME", site.dir());
-    Outcome::of(&mut python).succeeds().says("the same connection")
+    python.args(arguments).current_dir(site.dir()).env("HOME", site.dir());
+    Outcome::of(&mut python).succeeds()
 }
 
 #[test]
@@ -49,6 +55,27 @@ fn networkmanager_reads_the_keyfile_as_it_imports_the_profile() {
         .says("proxy-server = p.example.com")
         .says("proxy-type = http");
     is_the_same_connection("--remote [2001:db8::1]:1195", &[]).says("remote = [2001:db8::1]:1195:");
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn networkmanager_reads_a_key_that_its_owner_keeps_where_it_lies_or_takes_it_in() {
+    let site = Site::with_authority("");
+    site.run("enroll anna").succeeds();
+    site.run("issue anna --csr anna.csr --for networkmanager").succeeds();
+    // it does not look whether the key is there, and keeps no copy of it
+    let beside = format!("key = {}\n", site.path("anna.key").display());
+    let taken_in =
+        |name: &str| format!("{} = {}", name, site.path(&format!(".cert/nm-openvpn/anna-{name}.pem")).display());
+    let profile = site.path("anna.ovpn").display().to_string();
+    let imported = networkmanager(&site, &[&profile]).says("connection-type = tls").says(&beside);
+    imported.says(&taken_in("cert"));
+    assert!(!site.path(".cert/nm-openvpn/anna-key.pem").exists());
+    site.run("enroll --finish anna.ovpn").succeeds();
+    fs::remove_dir_all(site.path(".cert")).expect("what was imported");
+    networkmanager(&site, &[&profile]).says(&taken_in("cert")).says(&taken_in("key"));
+    let copied = fs::read(site.path(".cert/nm-openvpn/anna-key.pem")).expect("its copy");
+    assert_eq!(copied, fs::read(site.path("anna.key")).expect("a key"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 """NetworkManager's own code, without its daemon: imports a profile, reads a keyfile, and says whether both are the same
 connection.
 
-Usage: networkmanager.py PROFILE ROOT NAME, where ROOT holds the host's files of a `nm` bundle.
+Usage: networkmanager.py PROFILE [ROOT NAME], where ROOT holds the host's files of a `nm` bundle.
 """
 
 import glob
@@ -54,8 +54,16 @@ def content(path):
         return file.read()
 
 
-profile, root, name = sys.argv[1:]
-theirs = imported(profile)
+def show(items):
+    for item, value in sorted(items.items()):
+        print(item, "=", value)
+
+
+theirs = imported(sys.argv[1])
+if len(sys.argv) == 2:
+    show(items(theirs))
+    sys.exit()
+root, name = sys.argv[2:]
 ours = read("%s/etc/NetworkManager/system-connections/%s.nmconnection" % (root, name))
 first, second = items(theirs), items(ours)
 for item in FILES:
@@ -65,5 +73,4 @@ for item in FILES:
 assert first == second, "%s\n%s" % (first, second)
 assert routes(theirs) == routes(ours), "%s\n%s" % (routes(theirs), routes(ours))
 print("the same connection:", ours.get_id(), ours.get_uuid())
-for item, value in sorted(second.items()):
-    print(item, "=", value)
+show(second)

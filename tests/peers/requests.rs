@@ -3,7 +3,12 @@
 
 use std::fs;
 
-use crate::{common::Outcome, network::Network, site::Site};
+use crate::{
+    common::Outcome,
+    network::Network,
+    openvpn::OpenVpn,
+    site::{chmod, Site},
+};
 
 /// A key of this kind and a request for it by `openssl req`, in `NAME.key` and `NAME.csr`.
 #[track_caller]
@@ -118,4 +123,33 @@ fn a_key_that_never_left_its_owner_connects() {
     let line = key.lines().nth(1).expect("a line of the key");
     let found = Outcome::of(std::process::Command::new("grep").args(["-rlF", line]).arg(admin.dir()));
     assert_eq!((found.status.code(), found.stdout.as_str()), (Some(1), ""), "{found}");
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_key_with_a_passphrase_that_never_left_its_owner_connects() {
+    let (admin, user) = (Site::with_authority(""), Site::new());
+    fs::write(user.path("word"), "correct horse\n").unwrap();
+    chmod(&user.path("word"), 0o600);
+    user.run("enroll laptop --key-passphrase-file word").succeeds();
+    user.tool("openssl pkey -in laptop.key -passin file:word -noout -check").succeeds();
+    user.tool("openssl req -verify -noout -in laptop.csr").succeeds();
+    fs::copy(user.path("laptop.csr"), admin.path("laptop.csr")).unwrap();
+    admin.run("issue laptop --csr laptop.csr").succeeds();
+    fs::copy(admin.path("laptop.ovpn"), user.path("laptop.ovpn")).unwrap();
+    user.run("enroll --finish laptop.ovpn --key-passphrase-file word").succeeds();
+    let profile = fs::read_to_string(user.path("laptop.ovpn")).unwrap();
+    let network = Network::new(1);
+    let _server = admin.server(&network, "server");
+    fs::write(user.path("wrong"), "incorrect horse\n").unwrap();
+    for (word, connects) in [("word", true), ("wrong", false)] {
+        fs::write(user.path("asked.ovpn"), format!("askpass {word}\n{profile}")).unwrap();
+        if connects {
+            drop(user.connects(&network, 0, "asked.ovpn"));
+            continue;
+        }
+        let mut refused = OpenVpn::start(&network.clients[0], &user.path("asked.ovpn"));
+        refused.wait_for("Error: private key password verification failed", 0);
+        assert!(!refused.is_up(), "{}", refused.log());
+    }
 }
