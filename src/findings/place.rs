@@ -63,7 +63,12 @@ pub fn stray(stray: &Stray) -> Finding {
         let why = format!("holds a private key and can be read by others (mode {mode:04o})");
         return Finding::new("exported", Severity::Due, path, why).mend(format!("chmod 0600 {path}"));
     }
-    let why = "holds a private key; hand it over, then delete it: `vpnpki export` makes it again";
+    // as a shell takes it, it may end in a quote
+    let why = if path.trim_end_matches('\'').rsplit('.').next() == Some("key") {
+        "holds a private key alone: delete it when an export was handed over, but nothing makes one of `vpnpki enroll` again"
+    } else {
+        "holds a private key; hand it over, then delete it: `vpnpki export` makes it again"
+    };
     Finding::new("exported", Severity::Note, path, why)
 }
 
@@ -93,6 +98,11 @@ mod tests {
         assert_eq!((file(0o600).severity, file(0o400).severity), (Severity::Note, Severity::Note));
         assert_eq!(file(0o640).mend.as_deref(), Some("chmod 0600 anna.ovpn"));
         assert!(file(0o604).counts());
+        for alone in ["anna.key", "'our keys/anna.key'"] {
+            let why = stray(&Stray { path: alone.to_owned(), mode: 0o600 }).why;
+            assert!(why.contains("nothing makes one of `vpnpki enroll` again"), "{alone}: {why}");
+        }
+        assert!(file(0o600).why.contains("`vpnpki export` makes it again"));
     }
 
     #[test]

@@ -200,7 +200,9 @@ fn every_kind_of_peer_comes_back_from_a_backup_and_is_forgotten() {
     let shown = site.json("show owner");
     assert_eq!(shown["certificates"][0]["key_with_owner"], true, "{shown}");
     site.run("log verify").succeeds();
-    site.run("doctor").succeeds().says("LOCKED OUT owner").says("nothing is due or wrong");
+    let found = site.run("doctor").succeeds().says("LOCKED OUT owner").says("nothing is due or wrong");
+    // `enroll` made it, and nobody here could make it again
+    assert!(found.says("owner.key: holds a private key alone").stdout.contains("nothing makes one of `vpnpki enroll`"));
 }
 
 #[test]
