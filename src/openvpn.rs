@@ -2,6 +2,7 @@
 //! Knows no file, certificate or template.
 
 pub mod client;
+pub mod connect;
 pub mod dh;
 pub mod directive;
 pub mod extra;

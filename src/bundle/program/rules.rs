@@ -9,7 +9,7 @@ use super::{
         Openwrt, Routeros, Tunnelblick, Windows,
     },
 };
-use crate::pki::KeyLock;
+use crate::{openvpn::connect, pki::KeyLock};
 
 /// One reason why a profile fails.
 pub struct Rule {
@@ -155,94 +155,13 @@ pub const RULES: &[Rule] = &[
         source: "OpenVPN, options.c, under ENABLE_CRYPTO_MBEDTLS; openvpn3, merge.hpp",
     },
     // OpenVPN Connect
+    not_in_connect(connect::SERVER_ONLY, "openvpn3, cliopt.hpp, settings_serverOnlyOptions"),
+    not_in_connect(connect::PUSHED_ONLY, "openvpn3, cliopt.hpp, settings_pushonlyoptions"),
+    not_in_connect(connect::REMOVED, "openvpn3, cliopt.hpp, settings_removedOptions"),
     Rule {
         whom: CONNECT,
-        what: What::Directive(&[
-            "auth-gen-token",
-            "auth-gen-token-secret",
-            "auth-token",
-            "auth-token-user",
-            "auth-user-pass-optional",
-            "auth-user-pass-verify",
-            "ccd-exclusive",
-            "client-config-dir",
-            "client-connect",
-            "client-disconnect",
-            "client-to-client",
-            "compat-names",
-            "connect-freq",
-            "dh",
-            "disable",
-            "duplicate-cn",
-            "echo",
-            "fragment",
-            "ifconfig",
-            "ifconfig-ipv6",
-            "ifconfig-pool",
-            "ifconfig-pool-persist",
-            "ifconfig-push",
-            "iroute",
-            "iroute-ipv6",
-            "max-clients",
-            "mtu-dynamic",
-            "ncp-disable",
-            "no-iv",
-            "no-name-remapping",
-            "no-replay",
-            "peer-id",
-            "ping",
-            "ping-exit",
-            "ping-restart",
-            "push",
-            "push-remove",
-            "push-reset",
-            "route-gateway",
-            "secret",
-            "server",
-            "server-bridge",
-            "server-ipv6",
-            "tls-crypt-v2-verify",
-            "topology",
-            "username-as-common-name",
-            "verify-client-cert",
-            "vlan-accept",
-            "vlan-pvid",
-            "vlan-tagging",
-        ]),
-        why: "OpenVPN Connect refuses a profile that has it",
-        way: "leave it out of the profile; what concerns all clients, the server pushes",
-        source: "openvpn3, cliopt.hpp, settings_serverOnlyOptions, settings_pushonlyoptions, settings_removedOptions",
-    },
-    Rule {
-        whom: CONNECT,
-        what: What::UnknownAnywhere(&[
-            "askpass",
-            "capath",
-            "cd",
-            "chroot",
-            "client-nat",
-            "cryptoapicert",
-            "daemon",
-            "errors-to-stderr",
-            "lladdr",
-            "log",
-            "log-append",
-            "max-packet-size",
-            "memstats",
-            "msg-channel",
-            "ping-timer-rem",
-            "single-session",
-            "socks-proxy",
-            "status",
-            "status-version",
-            "syslog",
-            "tls-server",
-            "verify-hash",
-            "win-sys",
-            "writepid",
-            "x509-username-field",
-        ]),
-        why: "OpenVPN Connect refuses a profile that has it",
+        what: What::UnknownAnywhere(connect::NOT_IMPLEMENTED),
+        why: REFUSED_BY_CONNECT,
         way: "`ignore-unknown-option` with its name lets Connect pass over it",
         source: "openvpn3, cliopt.hpp, settings_feature_not_implemented_fatal",
     },
@@ -393,6 +312,13 @@ const LIBRARIES: [Library; 4] = [
 ];
 
 /// Whose key it is decides the way out.
+const fn not_in_connect(directives: &'static [&'static str], source: &'static str) -> Rule {
+    let way = "leave it out of the profile; what concerns all clients, the server pushes";
+    Rule { whom: CONNECT, what: What::Directive(directives), why: REFUSED_BY_CONNECT, way, source }
+}
+
+const REFUSED_BY_CONNECT: &str = "OpenVPN Connect refuses a profile that has it";
+
 const fn no_edwards(holder: Holder, library: &Library) -> Rule {
     let way = match holder {
         Holder::Client => "`issue` and `renew` with `--key p256` make a key that every program reads",
