@@ -30,6 +30,7 @@ mod handover;
 pub mod init;
 pub mod issue;
 pub mod ladder;
+pub mod leaf;
 pub mod live;
 pub mod other_side;
 pub mod proof;

@@ -10,7 +10,8 @@ use crate::{
         admission::{Addressee, Asked},
         credential::Credential,
         deliver::{self, Delivery, Destination, Outputs},
-        issue::{self, check_prefix, leaf_validity, server_addresses, IssuedCertificate, Plan, DH},
+        issue::{check_prefix, DH},
+        leaf::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         revoke::CrlSummary,
         settings_text, signing, templates_in,
         unlock::vault_recipient,
@@ -150,7 +151,7 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     let made = Making { request, actor: &actor, workshop: &workshop, now: actor.world.now() }.make(&nursery.path())?;
     if request.dry_run {
         let mut outcome = made.outcome;
-        issue::forget_serials(&mut outcome.issued);
+        leaf::forget_serials(&mut outcome.issued);
         return Ok(outcome);
     }
     if request.initial.is_some() {
@@ -238,7 +239,7 @@ impl Making<'_> {
             let key = &leaf.key;
             outcome.warnings.extend(note);
             let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
-            events.push(issue::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
+            events.push(leaf::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
             outcome.issued.push(plan.summary());
             staged.extend(self.workshop.stage(&shared, plan.own(key, &der), &self.outputs(leaf.role))?);
         }

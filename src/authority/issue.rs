@@ -8,23 +8,22 @@ use crate::{
         admission::{Addressee, Asked},
         credential::{self, Credential},
         deliver::{self, Delivery, Outputs, StagedBundle},
+        leaf::{self, leaf_validity, server_addresses, Former, IssuedCertificate, Plan},
         recipients,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         since,
-        workshop::{Own, Workshop},
+        workshop::Workshop,
         Authority, AuthorityError, Keyholder, Unlocked,
     },
-    files,
-    inventory::{Certificate, Change, Digest, Event, Holder, KeyPlace, Peer, Role, Status},
+    inventory::{Certificate, Change, KeyPlace, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, Request},
     serial::Serial,
-    settings::{Keep, PublishMode, Publishing, Settings},
-    store::{View, Writing},
-    time::{Time, DAY},
-    validity::Validity,
-    vault::{Binding, Plugins, Recipient},
+    settings::{Publishing, Settings},
+    store::View,
+    time::Time,
+    vault::Recipient,
 };
 
 /// What `issue` is asked to do.
@@ -70,37 +69,6 @@ pub struct Issued {
     pub crl: Option<CrlSummary>,
     /// What people should know.
     pub warnings: Vec<String>,
-}
-
-/// One new certificate.
-#[derive(Debug, Serialize, Clone)]
-pub struct IssuedCertificate {
-    /// To whom.
-    pub name: Name,
-    /// What for.
-    pub role: Role,
-    /// Its serial; none where nothing was issued (`--dry-run`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<Serial>,
-    /// Its key.
-    pub algorithm: String,
-    /// First and last second.
-    #[serde(flatten)]
-    pub validity: Validity,
-    /// The certificate that had the name before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub formerly: Option<Former>,
-}
-
-/// Whose name it was.
-#[derive(Debug, Serialize, Clone)]
-pub struct Former {
-    /// The serial, which stays on record for ever.
-    pub serial: Serial,
-    /// Revoked or expired.
-    pub status: Status,
-    /// Since when, for people.
-    pub since: String,
 }
 
 impl Authority {
@@ -172,14 +140,14 @@ impl Authority {
             let plan = Plan { contact: request.note.clone(), bundle, ..plan };
             outcome.warnings.extend(plan.note.clone());
             let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
-            events.push(record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
+            events.push(leaf::record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
             staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);
         outcome.warnings.extend(request.outputs.notes(outcome.issued.len()));
         if request.dry_run {
-            forget_serials(&mut outcome.issued);
+            leaf::forget_serials(&mut outcome.issued);
             return Ok(());
         }
         self.commit(writing, "issue", events, false, Some(unlocked))?;
@@ -197,44 +165,6 @@ impl Authority {
     pub(super) fn serial(&self) -> Result<Serial, AuthorityError> {
         Ok(Serial::fresh(self.actor.world.random()?))
     }
-
-    /// Settings and templates, every fault found before a key is opened.
-    pub(super) fn workshop(&self) -> Result<Workshop<'_>, AuthorityError> {
-        let settings = self.settings()?;
-        let templates = self.templates(&settings)?;
-        Ok(Workshop {
-            settings,
-            templates,
-            owner: self.owner,
-            world: &self.actor.world,
-            plugins: Plugins::unattended(),
-        })
-    }
-
-    /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
-    pub(super) fn publish_quietly(&self, publishing: &Publishing, warnings: &mut Vec<String>) {
-        if publishing.mode == PublishMode::Manual {
-            return;
-        }
-        match self.publish(publishing) {
-            Ok(published) => {
-                for target in published.targets.iter().filter(|target| !target.reached()) {
-                    let why = target.problem.as_deref().unwrap_or("it is behind");
-                    warnings.push(format!("`{}` does not have the newest CRL: {why}", files::shown(&target.dir)));
-                }
-                let unfinished = published.after.and_then(|ran| ran.problem);
-                warnings.extend(unfinished.map(|problem| format!("publishing was not finished: {problem}")));
-            }
-            Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
-        }
-    }
-}
-
-/// A serial that was only tried belongs to nobody.
-pub(super) fn forget_serials(tried: &mut [IssuedCertificate]) {
-    for leaf in tried {
-        leaf.serial = None;
-    }
 }
 
 /// A name that may be issued.
@@ -245,21 +175,6 @@ struct Admitted {
     former: Option<Former>,
     /// To whom its bundle is encrypted.
     recipients: Vec<String>,
-}
-
-/// What will be signed.
-pub(super) struct Plan {
-    pub profile: LeafProfile,
-    pub algorithm: Algorithm,
-    pub issued: Time,
-    pub note: Option<String>,
-    /// How to reach whoever gets it; none leaves what was noted.
-    pub contact: Option<String>,
-    /// The digest of what its bundle is made of; none where none is made.
-    pub bundle: Option<Digest>,
-    /// To whom its bundles are encrypted.
-    pub recipients: Vec<String>,
-    former: Option<Former>,
 }
 
 fn admit_all(
@@ -354,132 +269,6 @@ impl Admitted {
         let recipients = self.recipients;
         Ok(Plan { note, former: self.former, recipients, ..Plan::new(profile, key.algorithm(), now) })
     }
-}
-
-impl Plan {
-    /// With the digest of what its bundle is made of.
-    pub(super) fn with_bundle(self, bundle: Option<Digest>) -> Self {
-        Self { bundle, ..self }
-    }
-
-    /// With those to whom its bundles are encrypted.
-    pub(super) fn with_recipients(self, recipients: Vec<String>) -> Self {
-        Self { recipients, ..self }
-    }
-
-    /// For a peer that never was.
-    pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
-        Self {
-            profile,
-            algorithm,
-            issued,
-            note: None,
-            contact: None,
-            bundle: None,
-            recipients: Vec::new(),
-            former: None,
-        }
-    }
-
-    /// The peer's own part of its bundle.
-    pub(super) fn own(&self, key: &Credential, der: &[u8]) -> Own {
-        Own {
-            name: self.profile.name.clone(),
-            role: self.profile.role,
-            certificate_pem: pki::certificate_pem(der),
-            key: key.in_bundle(),
-            recipients: self.recipients.clone(),
-        }
-    }
-
-    pub(super) fn summary(&self) -> IssuedCertificate {
-        IssuedCertificate {
-            name: self.profile.name.clone(),
-            role: self.profile.role,
-            serial: Some(self.profile.serial),
-            algorithm: self.algorithm.to_string(),
-            validity: self.profile.validity,
-            formerly: self.former.clone(),
-        }
-    }
-}
-
-/// The remotes, which clients connect to, and what was asked for beside them.
-pub(super) fn server_addresses(settings: &Settings, more: &[Address]) -> Vec<Address> {
-    let mut addresses: Vec<Address> =
-        settings.client.remotes.iter().filter_map(|remote| Address::parse(&remote.host).ok()).collect();
-    addresses.extend(more.iter().cloned());
-    let mut distinct: Vec<Address> = Vec::new();
-    for address in addresses {
-        if !distinct.contains(&address) {
-            distinct.push(address);
-        }
-    }
-    distinct
-}
-
-/// From a day ago, since a time zone set wrong is the usual fault of clocks, but not before the CA; until the CA ends at
-/// most: a default is shortened with a note, a wish beyond it is refused.
-pub(super) fn leaf_validity(
-    role: Role,
-    days: Option<u32>,
-    settings: &Settings,
-    ca: Validity,
-    now: Time,
-) -> Result<(Validity, Option<String>), AuthorityError> {
-    if now > ca.not_after() {
-        return Err(AuthorityError::CaEnded(ca.not_after()));
-    }
-    let usual = match role {
-        Role::Client => Some(settings.client.days),
-        Role::Server => settings.server.days,
-    };
-    let begin = now.plus_seconds(-DAY).max(ca.not_before());
-    let whole = Validity::new(begin, ca.not_after()).map_err(|_| AuthorityError::CaEnded(ca.not_after()))?;
-    let Some(wanted) = days.or(usual) else { return Ok((whole, None)) };
-    let end = Validity::of_days(now, wanted, 0).not_after();
-    match (end > ca.not_after(), days) {
-        (true, Some(days)) => Err(AuthorityError::OutlivesCa { days, ends: ca.not_after() }),
-        (true, None) => {
-            let note = format!("shortened from {wanted} days: the CA ends on {}", ca.not_after().date());
-            Ok((whole, Some(note)))
-        }
-        (false, _) => Ok((Validity::new(begin, end).unwrap_or(whole), None)),
-    }
-}
-
-/// Records a certificate that was signed, its key and its peer.
-pub(super) fn record(
-    writing: &mut dyn Writing,
-    unlocked: &Unlocked,
-    plan: &Plan,
-    key: &Credential,
-    der: &[u8],
-    keep: Keep,
-) -> Result<Event, AuthorityError> {
-    let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
-    let known = writing.peer(name)?;
-    let created = known.as_ref().map_or(plan.issued, |peer| peer.created);
-    let note = plan.contact.clone().or(known.and_then(|peer| peer.note));
-    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string(), key: key.place() };
-    writing.record(&Change::Certificate(Certificate {
-        serial: *serial,
-        issuer: unlocked.number,
-        holder: Some(holder),
-        validity: *validity,
-        issued: plan.issued,
-        revocation: None,
-        overlap_ends: None,
-    }))?;
-    writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
-    if let Some(pem) = key.private().filter(|_| keep != Keep::Never) {
-        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?;
-        writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
-    }
-    let (name, role, current, bundle, recipients) =
-        (name.clone(), *role, *serial, plan.bundle, plan.recipients.clone());
-    writing.record(&Change::Peer(Peer { name: name.clone(), role, created, current, note, bundle, recipients }))?;
-    Ok(Event::Issued { name, serial: *serial })
 }
 
 /// The parameter that holds the Diffie-Hellman group.

@@ -20,7 +20,7 @@ use crate::{
     pki::{Crl, IssuerCertificate},
     publish::{self, PublishError, ServerDirectory, Unreadable},
     serial::Serial,
-    settings::Publishing,
+    settings::{PublishMode, Publishing},
     store::View,
     time::Time,
 };
@@ -146,6 +146,24 @@ pub(super) struct NewerCrl {
 }
 
 impl Authority {
+    /// Targets that are behind are served by whoever comes; that failing is not this act's fault.
+    pub(super) fn publish_quietly(&self, publishing: &Publishing, warnings: &mut Vec<String>) {
+        if publishing.mode == PublishMode::Manual {
+            return;
+        }
+        match self.publish(publishing) {
+            Ok(published) => {
+                for target in published.targets.iter().filter(|target| !target.reached()) {
+                    let why = target.problem.as_deref().unwrap_or("it is behind");
+                    warnings.push(format!("`{}` does not have the newest CRL: {why}", files::shown(&target.dir)));
+                }
+                let unfinished = published.after.and_then(|ran| ran.problem);
+                warnings.extend(unfinished.map(|problem| format!("publishing was not finished: {problem}")));
+            }
+            Err(error) => warnings.push(format!("the newest CRL was not published: {error}")),
+        }
+    }
+
     /// Puts the store's newest CRL into every target.
     pub(super) fn put_everywhere(&self, publishing: &Publishing) -> Result<Published, AuthorityError> {
         let _lock = files::lock(self.dir(), self.patience())?;

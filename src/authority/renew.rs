@@ -10,8 +10,8 @@ use crate::{
         admission::Addressee,
         credential::{self, Credential},
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
-        issue::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         known_peer,
+        leaf::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
         publishing::Published,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
@@ -235,7 +235,7 @@ impl Desk<'_> {
         let plan = plan.with_bundle(self.bundle(&peer, &dirs));
         outcome.warnings.extend(note);
         let der = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        events.push(issue::record(writing, unlocked, &plan, key, &der, workshop.settings.keep)?);
+        events.push(leaf::record(writing, unlocked, &plan, key, &der, workshop.settings.keep)?);
         let ends = overlap_end(self.now, request.overlap);
         let mut replaced = Vec::new();
         for certificate in accepted {

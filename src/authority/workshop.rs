@@ -265,6 +265,19 @@ impl Workshop<'_> {
 }
 
 impl Authority {
+    /// Settings and templates, every fault found before a key is opened.
+    pub(super) fn workshop(&self) -> Result<Workshop<'_>, AuthorityError> {
+        let settings = self.settings()?;
+        let templates = self.templates(&settings)?;
+        Ok(Workshop {
+            settings,
+            templates,
+            owner: self.owner,
+            world: &self.actor.world,
+            plugins: Plugins::unattended(),
+        })
+    }
+
     /// The digest of what settings and templates would put into a bundle of each role that is made now; on a peer whose
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {

@@ -1,0 +1,196 @@
+//! A peer's certificate: planned before it is signed, and recorded with its key and its peer after that.
+//! Knows nothing of who asked for it, or of bundles but what is a peer's own in them.
+
+use serde::Serialize;
+
+use crate::{
+    authority::{credential::Credential, workshop::Own, AuthorityError, Unlocked},
+    inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
+    name::Name,
+    pki::{self, Address, Algorithm, LeafProfile},
+    serial::Serial,
+    settings::{Keep, Settings},
+    store::Writing,
+    time::{Time, DAY},
+    validity::Validity,
+    vault::Binding,
+};
+
+/// One new certificate.
+#[derive(Debug, Serialize, Clone)]
+pub struct IssuedCertificate {
+    /// To whom.
+    pub name: Name,
+    /// What for.
+    pub role: Role,
+    /// Its serial; none where nothing was issued (`--dry-run`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// Its key.
+    pub algorithm: String,
+    /// First and last second.
+    #[serde(flatten)]
+    pub validity: Validity,
+    /// The certificate that had the name before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formerly: Option<Former>,
+}
+
+/// Whose name it was.
+#[derive(Debug, Serialize, Clone)]
+pub struct Former {
+    /// The serial, which stays on record for ever.
+    pub serial: Serial,
+    /// Revoked or expired.
+    pub status: Status,
+    /// Since when, for people.
+    pub since: String,
+}
+
+/// What will be signed.
+pub(super) struct Plan {
+    pub profile: LeafProfile,
+    pub algorithm: Algorithm,
+    pub issued: Time,
+    pub note: Option<String>,
+    /// How to reach whoever gets it; none leaves what was noted.
+    pub contact: Option<String>,
+    /// The digest of what its bundle is made of; none where none is made.
+    pub bundle: Option<Digest>,
+    /// To whom its bundles are encrypted.
+    pub recipients: Vec<String>,
+    pub former: Option<Former>,
+}
+
+impl Plan {
+    /// With the digest of what its bundle is made of.
+    pub(super) fn with_bundle(self, bundle: Option<Digest>) -> Self {
+        Self { bundle, ..self }
+    }
+
+    /// With those to whom its bundles are encrypted.
+    pub(super) fn with_recipients(self, recipients: Vec<String>) -> Self {
+        Self { recipients, ..self }
+    }
+
+    /// For a peer that never was.
+    pub(super) fn new(profile: LeafProfile, algorithm: Algorithm, issued: Time) -> Self {
+        Self {
+            profile,
+            algorithm,
+            issued,
+            note: None,
+            contact: None,
+            bundle: None,
+            recipients: Vec::new(),
+            former: None,
+        }
+    }
+
+    /// The peer's own part of its bundle.
+    pub(super) fn own(&self, key: &Credential, der: &[u8]) -> Own {
+        Own {
+            name: self.profile.name.clone(),
+            role: self.profile.role,
+            certificate_pem: pki::certificate_pem(der),
+            key: key.in_bundle(),
+            recipients: self.recipients.clone(),
+        }
+    }
+
+    pub(super) fn summary(&self) -> IssuedCertificate {
+        IssuedCertificate {
+            name: self.profile.name.clone(),
+            role: self.profile.role,
+            serial: Some(self.profile.serial),
+            algorithm: self.algorithm.to_string(),
+            validity: self.profile.validity,
+            formerly: self.former.clone(),
+        }
+    }
+}
+
+/// A serial that was only tried belongs to nobody.
+pub(super) fn forget_serials(tried: &mut [IssuedCertificate]) {
+    for leaf in tried {
+        leaf.serial = None;
+    }
+}
+
+/// The remotes, which clients connect to, and what was asked for beside them.
+pub(super) fn server_addresses(settings: &Settings, more: &[Address]) -> Vec<Address> {
+    let mut addresses: Vec<Address> =
+        settings.client.remotes.iter().filter_map(|remote| Address::parse(&remote.host).ok()).collect();
+    addresses.extend(more.iter().cloned());
+    let mut distinct: Vec<Address> = Vec::new();
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
+}
+
+/// From a day ago, since a time zone set wrong is the usual fault of clocks, but not before the CA; until the CA ends at
+/// most: a default is shortened with a note, a wish beyond it is refused.
+pub(super) fn leaf_validity(
+    role: Role,
+    days: Option<u32>,
+    settings: &Settings,
+    ca: Validity,
+    now: Time,
+) -> Result<(Validity, Option<String>), AuthorityError> {
+    if now > ca.not_after() {
+        return Err(AuthorityError::CaEnded(ca.not_after()));
+    }
+    let usual = match role {
+        Role::Client => Some(settings.client.days),
+        Role::Server => settings.server.days,
+    };
+    let begin = now.plus_seconds(-DAY).max(ca.not_before());
+    let whole = Validity::new(begin, ca.not_after()).map_err(|_| AuthorityError::CaEnded(ca.not_after()))?;
+    let Some(wanted) = days.or(usual) else { return Ok((whole, None)) };
+    let end = Validity::of_days(now, wanted, 0).not_after();
+    match (end > ca.not_after(), days) {
+        (true, Some(days)) => Err(AuthorityError::OutlivesCa { days, ends: ca.not_after() }),
+        (true, None) => {
+            let note = format!("shortened from {wanted} days: the CA ends on {}", ca.not_after().date());
+            Ok((whole, Some(note)))
+        }
+        (false, _) => Ok((Validity::new(begin, end).unwrap_or(whole), None)),
+    }
+}
+
+/// Records a certificate that was signed, its key and its peer.
+pub(super) fn record(
+    writing: &mut dyn Writing,
+    unlocked: &Unlocked,
+    plan: &Plan,
+    key: &Credential,
+    der: &[u8],
+    keep: Keep,
+) -> Result<Event, AuthorityError> {
+    let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
+    let known = writing.peer(name)?;
+    let created = known.as_ref().map_or(plan.issued, |peer| peer.created);
+    let note = plan.contact.clone().or(known.and_then(|peer| peer.note));
+    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string(), key: key.place() };
+    writing.record(&Change::Certificate(Certificate {
+        serial: *serial,
+        issuer: unlocked.number,
+        holder: Some(holder),
+        validity: *validity,
+        issued: plan.issued,
+        revocation: None,
+        overlap_ends: None,
+    }))?;
+    writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
+    if let Some(pem) = key.private().filter(|_| keep != Keep::Never) {
+        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?;
+        writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
+    }
+    let (name, role, current, bundle, recipients) =
+        (name.clone(), *role, *serial, plan.bundle, plan.recipients.clone());
+    writing.record(&Change::Peer(Peer { name: name.clone(), role, created, current, note, bundle, recipients }))?;
+    Ok(Event::Issued { name, serial: *serial })
+}
