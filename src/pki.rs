@@ -37,9 +37,9 @@ pub use pbe::LockError;
 pub use pem::PemError;
 pub use pkcs12::{read_pkcs12, write_pkcs12, Pkcs12, Pkcs12Contents, Pkcs12Encryption, Pkcs12Error};
 pub use profile::{CaProfile, LeafProfile};
-pub use proof::proves;
+pub use proof::{belongs_to, proves};
 pub use read::CertificateError;
-pub use request::{belongs_to, request_pem, Request, RequestError};
+pub use request::{request_pem, Request, RequestError};
 
 use crate::secret::Secret;
 

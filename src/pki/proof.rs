@@ -15,6 +15,11 @@ pub fn proves(key: &PrivateKey, spki: &[u8]) -> bool {
     signed_and_verified(key, spki).is_some()
 }
 
+/// Whether the key is the private half of this `SubjectPublicKeyInfo`: the halves are compared, too.
+pub fn belongs_to(key: &PrivateKey, spki: &[u8]) -> bool {
+    key.spki() == spki && proves(key, spki)
+}
+
 fn signed_and_verified(key: &PrivateKey, spki: &[u8]) -> Option<()> {
     use der::Encode;
     let signature = key.sign(CHALLENGE).ok()?;
@@ -42,5 +47,13 @@ mod tests {
         assert!(!proves(&other, sample::key(Algorithm::P256).spki()));
         assert!(!proves(&other, sample::key(Algorithm::Rsa2048).spki()));
         assert!(!proves(&other, b"no key"));
+    }
+    #[test]
+    fn a_key_belongs_to_its_own_public_half_alone() {
+        let (one, other) = (sample::key(Algorithm::P256), sample::key(Algorithm::P384));
+        for algorithm in Algorithm::ALL {
+            assert!(belongs_to(sample::key(algorithm), sample::key(algorithm).spki()), "{algorithm}");
+        }
+        assert!(!belongs_to(one, other.spki()) && !belongs_to(one, b""));
     }
 }

@@ -108,16 +108,6 @@ pub fn request_pem(key: &PrivateKey, common_name: &Name) -> Result<String, SignE
     Ok(pem::encode(pem::REQUEST, &sign(&wanted.to_der()?, key)?))
 }
 
-/// Whether the key is the private half of this `SubjectPublicKeyInfo`: the halves are compared, and a challenge that the
-/// one signs is verified by the other.
-pub fn belongs_to(key: &PrivateKey, spki: &[u8]) -> bool {
-    let proven = || {
-        let signature = key.sign(CHALLENGE).ok()?;
-        verify(verifier(key.algorithm(), key.algorithm().signature_identifier().oid)?, spki, CHALLENGE, &signature)
-    };
-    key.spki() == spki && proven().is_some()
-}
-
 /// `CertificationRequestInfo` (RFC 2986, 4.1). Some programs leave the attributes out where there are none.
 #[derive(Sequence)]
 struct Wanted<'a> {
@@ -156,8 +146,6 @@ fn verifier(algorithm: Algorithm, oid: ObjectIdentifier) -> Option<&'static dyn 
 
 const BEGIN: &[u8] = b"-----BEGIN ";
 const MARK: &[u8] = b"PRIVATE KEY-----";
-/// Nothing else that a key signs begins so.
-const CHALLENGE: &[u8] = b"vpnpki: does this key belong to its certificate?";
 
 #[cfg(test)]
 mod tests {
@@ -239,15 +227,6 @@ mod tests {
         let text = [sample::key(Algorithm::P256).to_pem().expose(), b"\n", &der(Algorithm::P256)].concat();
         assert_eq!(Request::read(&text), Err(RequestError::PrivateKey));
         assert!(matches!(Request::read(b"-----BEGIN CERTIFICATE-----\n"), Err(RequestError::Pem(_))));
-    }
-
-    #[test]
-    fn a_key_belongs_to_its_own_public_half_alone() {
-        let (one, other) = (sample::key(Algorithm::P256), sample::key(Algorithm::P384));
-        for algorithm in Algorithm::ALL {
-            assert!(belongs_to(sample::key(algorithm), sample::key(algorithm).spki()), "{algorithm}");
-        }
-        assert!(!belongs_to(one, other.spki()) && !belongs_to(one, b""));
     }
 
     proptest! {

@@ -24,7 +24,7 @@ pub enum KeyProof {
 /// Holds the key in a text against a certificate.
 pub fn proven(text: &[u8], passphrase: Option<&Secret>, certificate: &Inspected) -> KeyProof {
     match read(text, passphrase) {
-        Ok(key) if key.spki() == certificate.spki && pki::proves(&key, &certificate.spki) => KeyProof::Proven,
+        Ok(key) if pki::belongs_to(&key, &certificate.spki) => KeyProof::Proven,
         Ok(_) => KeyProof::Foreign,
         Err(KeyError::Encrypted) => KeyProof::Closed,
         Err(
