@@ -44,7 +44,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "world",
         ],
     ),
-    ("enroll", &["bundle", "files", "openvpn", "pki"]),
+    ("enroll", &["bundle", "files", "import", "openvpn", "pki"]),
     ("install", &["files", "pki", "publish"]),
     ("render", &["template"]),
     (

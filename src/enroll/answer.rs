@@ -1,15 +1,11 @@
 //! The bundle that comes back: a profile, or a zip of one with its files, in which only the private key is missing.
 //! Judges only what is needed to put it together; `verify` looks at the rest.
 
-use std::{
-    collections::BTreeMap,
-    io::{Cursor, Read},
-};
-
-use zip::ZipArchive;
+use std::collections::BTreeMap;
 
 use crate::{
     bundle::key_is_elsewhere,
+    import::archive::{self, ArchiveError},
     name::Name,
     openvpn::directive,
     pki::{self, LeafFacts},
@@ -156,25 +152,30 @@ fn block(tag: &str, lines: &mut std::str::Lines<'_>, room: usize) -> Result<Secr
     Err(format!("is cut off: `<{}>` does not end", crate::name::escape(tag)))
 }
 
-/// The files of an archive by name. What is no small archive of a few files is refused unread.
+/// The files of an archive by name. What is no small archive of a few files is refused.
 fn unzipped(bytes: &[u8]) -> Result<BTreeMap<String, Secret>, String> {
-    let unreadable = |_| "is no zip that can be read".to_owned();
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
-    if archive.len() > MOST_FILES {
-        return Err(format!("has {} files, a bundle has at most {MOST_FILES}", archive.len()));
+    let files = archive::files(bytes).map_err(|error| match error {
+        ArchiveError::Unreadable(_) => "is no zip that can be read".to_owned(),
+        ArchiveError::Entries(many) => too_many(many),
+        ArchiveError::TooLarge(_) => too_large(),
+        ArchiveError::Name(_) => "has a file whose name leads out of its directory".to_owned(),
+        ArchiveError::Entry { .. } => "is a damaged zip".to_owned(),
+    })?;
+    if files.len() > MOST_FILES {
+        return Err(too_many(files.len()));
     }
-    let mut files = BTreeMap::new();
-    for index in 0..archive.len() {
-        let file = archive.by_index(index).map_err(unreadable)?;
-        let name = file.name().map_err(|_| "has a file whose name is no text".to_owned())?.into_owned();
-        let mut body = Vec::with_capacity(MOST_BYTES);
-        file.take(MOST_BYTES as u64).read_to_end(&mut body).map_err(|_| "is a damaged zip".to_owned())?;
-        if body.len() == MOST_BYTES {
-            return Err(format!("has a file of {MOST_BYTES} bytes or more"));
-        }
-        files.insert(name, Secret::new(body));
+    if files.iter().any(|file| file.bytes.expose().len() >= MOST_BYTES) {
+        return Err(too_large());
     }
-    Ok(files)
+    Ok(files.into_iter().map(|file| (file.name, file.bytes)).collect())
+}
+
+fn too_many(files: usize) -> String {
+    format!("has {files} files, a bundle has at most {MOST_FILES}")
+}
+
+fn too_large() -> String {
+    format!("has a file of {MOST_BYTES} bytes or more")
 }
 
 fn only_profile(files: &mut BTreeMap<String, Secret>) -> Result<Secret, String> {
