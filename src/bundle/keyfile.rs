@@ -60,8 +60,8 @@ impl Keyfile {
     /// names are in nm-service-defines.h).
     fn take(&mut self, words: &[&str], home: &str) -> Result<(), BundleError> {
         match *words {
-            [name, ..] if WITHOUT_ITEM.contains(&name) => {}
-            ["setenv", "FRIENDLY_NAME" | "opt", ..] | ["proto", "udp"] => {}
+            [name, ..] if program::OF_ANY_CLIENT.contains(&name) => {}
+            ["pull", ..] | ["setenv", "FRIENDLY_NAME" | "opt", ..] | ["proto", "udp"] => {}
             ["remote", host, port] if host.contains(':') => self.remotes.push(format!("[{host}]:{port}:")),
             ["remote", host, port, proto] if host.contains(':') => {
                 self.remotes.push(format!("[{host}]:{port}:{proto}"));
@@ -151,21 +151,6 @@ fn escape(value: &str) -> String {
         None => escaped,
     }
 }
-
-/// What NetworkManager says itself, or what changes nothing that it could say.
-const WITHOUT_ITEM: [&str; 11] = [
-    "client",
-    "nobind",
-    "resolv-retry",
-    "persist-tun",
-    "persist-key",
-    "auth-nocache",
-    "verb",
-    "mute",
-    "explicit-exit-notify",
-    "ignore-unknown-option",
-    "pull",
-];
 
 /// Directives with one value, and the items that hold it.
 const VALUED: [(&str, &str); 16] = [

@@ -78,8 +78,9 @@ impl Vpn {
     fn take(&mut self, words: &[&str]) -> Result<(), BundleError> {
         let no_place = || BundleError::NoPlace { format: Format::Onc, directive: words.join(" ") };
         match *words {
-            [name, ..] if WITHOUT_FIELD.contains(&name) => {}
-            ["setenv", "FRIENDLY_NAME" | "opt", ..] | ["dev", "tun"] => {}
+            [name, ..] if program::OF_ANY_CLIENT.contains(&name) => {}
+            // the files are inside
+            ["ca" | "cert" | "key", ..] | ["setenv", "FRIENDLY_NAME" | "opt", ..] | ["dev", "tun"] => {}
             ["proto", proto] => self.proto = Some(proto.to_owned()),
             ["remote", host, port] => {
                 let proto = self.proto.clone().unwrap_or_else(|| "udp".to_owned());
@@ -182,23 +183,6 @@ fn base64(bytes: &[u8]) -> Secret {
     Base64::encode(bytes, &mut text).expect("there is room for all of it");
     Secret::new(text)
 }
-
-/// What `ChromeOS` says itself, what changes nothing there, and the files, which are inside.
-const WITHOUT_FIELD: [&str; 13] = [
-    "client",
-    "nobind",
-    "resolv-retry",
-    "persist-tun",
-    "persist-key",
-    "auth-nocache",
-    "verb",
-    "mute",
-    "explicit-exit-notify",
-    "ignore-unknown-option",
-    "ca",
-    "cert",
-    "key",
-];
 
 /// Directives with one value, and the fields that hold it.
 const FIELDS: [(&str, &str); 4] = [

@@ -261,5 +261,20 @@ impl fmt::Display for Program {
     }
 }
 
+/// What programs with a configuration of their own say to `OpenVPN` by themselves, or what changes nothing that they could
+/// be told: directives that need no place there.
+pub(super) const OF_ANY_CLIENT: [&str; 10] = [
+    "client",
+    "nobind",
+    "resolv-retry",
+    "persist-tun",
+    "persist-key",
+    "auth-nocache",
+    "verb",
+    "mute",
+    "explicit-exit-notify",
+    "ignore-unknown-option",
+];
+
 #[cfg(test)]
 mod tests;
