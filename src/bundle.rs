@@ -186,7 +186,6 @@ pub fn check_fit(
     order: &Order,
     keys: &[(Holder, KeyKind)],
 ) -> Result<(), BundleError> {
-    order.check(Role::Client)?;
     let format = order.format(Role::Client);
     if order.program.is_none() && !matches!(format, Format::Nm | Format::Onc) {
         return Ok(());
