@@ -221,3 +221,6 @@ const READ_AND_WRITE_VERSION: std::ops::Range<usize> = 18..20;
 
 /// How long opening waits for someone who is closing.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod steps;
