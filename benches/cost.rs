@@ -1,6 +1,7 @@
 //! What keys, certificates, revocation lists, the vault and the ledger cost: `cargo bench --bench cost`.
 //! Knows no whole process: `benches/figures` times those.
 
+#[expect(dead_code, reason = "`fill` also revokes")]
 mod facts;
 
 use std::ops::ControlFlow;

@@ -1,5 +1,5 @@
-//! Fills an authority that was made with `--no-passphrase` with many clients: `fill PKI-DIRECTORY COUNT`.
-//! `benches/figures` runs it; under plain `cargo bench` it has nothing to do. Signs nothing.
+//! Fills an authority that was made with `--no-passphrase` with many clients, some of them revoked:
+//! `fill PKI-DIRECTORY COUNT [REVOKED]`. Their names and serials are in no order. `benches/figures` runs it; under plain `cargo bench` it has nothing to do. Signs nothing.
 #![expect(clippy::disallowed_methods, reason = "this is a tool of benchmarks, not of the program")]
 
 mod facts;
@@ -13,23 +13,34 @@ use vpnpki::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let [dir, count] = &arguments[..] else {
-        println!("usage: fill PKI-DIRECTORY COUNT");
-        return Ok(());
+    let (dir, count, revoked) = match &arguments[..] {
+        [dir, count] => (dir, count, "0"),
+        [dir, count, revoked] => (dir, count, revoked.as_str()),
+        _ => {
+            println!("usage: fill PKI-DIRECTORY COUNT [REVOKED]");
+            return Ok(());
+        }
     };
-    fill(Path::new(dir), count.parse()?)
+    fill(Path::new(dir), count.parse()?, revoked.parse()?)
 }
 
-fn fill(dir: &Path, count: u32) -> Result<(), Box<dyn Error>> {
+/// The revoked ones are spread evenly over all of them.
+fn fill(dir: &Path, count: u32, revoked: u32) -> Result<(), Box<dyn Error>> {
     let identity = IdentityFile::parse(&std::fs::read(dir.join("vault.key"))?)?;
     let store = store::open(dir, Access::Write)?;
     let unlockers = store.snapshot()?.unlockers()?;
     let vault = vault::open_any(unlockers.iter().map(|one| &*one.wrapped), &Key::Identities(&identity))?;
-    for from in (0..count).step_by(AT_ONCE) {
-        facts::issue(&*store, from, count.min(from + 100), &|hash| vault.mac(hash))?;
+    let mac = |hash: &[u8]| vault.mac(hash);
+    for from in (0..count).step_by(AT_ONCE as usize) {
+        facts::issue(&*store, from, count.min(from + AT_ONCE), &mac)?;
+    }
+    let spread = |one: u32| (u64::from(one) * u64::from(count) / u64::from(revoked)) as u32;
+    let all: Vec<u32> = (0..revoked.min(count)).map(spread).collect();
+    for some in all.chunks(AT_ONCE as usize) {
+        facts::revoke(&*store, some, &mac)?;
     }
     Ok(())
 }
 
-/// Clients in one act: a commit for each of 100,000 would take minutes.
-const AT_ONCE: usize = 100;
+/// Clients in one act: a commit for each of a million would take an hour.
+const AT_ONCE: u32 = 500;

@@ -270,15 +270,17 @@ fn known_peer(view: &dyn View, name: &Name) -> Result<Peer, AuthorityError> {
 /// The name that differs in the fewest characters, when those are few.
 fn nearest(view: &dyn View, name: &Name) -> Result<Option<Name>, StoreError> {
     let wanted = name.folded();
-    let mut best: Option<(usize, Name)> = None;
-    view.peers(&mut |peer, _| {
-        let distance = distance(&wanted, &peer.name.folded());
-        if distance <= 2 && best.as_ref().is_none_or(|(least, _)| distance < *least) {
-            best = Some((distance, peer.name));
+    let mut best: Option<(usize, String)> = None;
+    view.folded_names(&mut |other| {
+        if other.len().abs_diff(wanted.len()) <= NEAR {
+            let distance = distance(&wanted, other);
+            if distance <= NEAR && best.as_ref().is_none_or(|(least, _)| distance < *least) {
+                best = Some((distance, other.to_owned()));
+            }
         }
-        std::ops::ControlFlow::Continue(())
     })?;
-    Ok(best.map(|(_, name)| name))
+    let near = best.and_then(|(_, near)| Name::parse(&near).ok()).map(|near| view.peer(&near)).transpose()?;
+    Ok(near.flatten().map(|peer| peer.name))
 }
 
 /// Levenshtein's distance of two ASCII words.
@@ -305,6 +307,9 @@ fn since(revocation: &Revocation) -> String {
 pub const SETTINGS: &str = "vpnpki.toml";
 
 const SETTINGS_LIMIT: usize = 1 << 20;
+
+/// In how many characters a name may differ to be what was meant.
+const NEAR: usize = 2;
 
 /// Days after which a clock is questioned.
 const FAR: i64 = 400;

@@ -70,7 +70,11 @@ impl Serial {
 impl fmt::Display for Serial {
     /// Upper-case hexadecimal, two digits an octet, as `openssl x509 -serial` prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.octets().iter().try_for_each(|octet| write!(f, "{octet:02X}"))
+        let mut digits = [0; 2 * LONGEST];
+        for (pair, octet) in digits.chunks_exact_mut(2).zip(self.octets()) {
+            pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
+        }
+        f.pad(std::str::from_utf8(&digits[..2 * self.octets().len()]).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -127,6 +131,8 @@ impl<'de> Deserialize<'de> for Serial {
 }
 
 const LONGEST: usize = 20;
+
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 #[cfg(test)]
 mod tests {

@@ -64,8 +64,17 @@ pub trait View {
     fn certificate(&self, serial: &Serial) -> Result<Option<Certificate>, StoreError>;
     /// A peer's certificates, oldest first.
     fn certificates_of(&self, name: &Name) -> Result<Vec<Certificate>, StoreError>;
-    /// Every certificate, in the order of issuing.
-    fn certificates(&self, visit: &mut dyn FnMut(Certificate) -> ControlFlow<()>) -> Result<(), StoreError>;
+    /// Certificates in an order, each with the recipients of its peer.
+    fn listing(
+        &self,
+        which: Listing,
+        order: Order,
+        visit: &mut dyn FnMut(Certificate, Vec<String>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+    /// Every peer whose current certificate ends between these moments and has no revocation recorded, by name.
+    fn ending(&self, from: Time, until: Time) -> Result<Vec<(Peer, Certificate)>, StoreError>;
+    /// Every peer's name in lower case, in order.
+    fn folded_names(&self, visit: &mut dyn FnMut(&str)) -> Result<(), StoreError>;
     /// A certificate as it was signed, DER.
     fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
     /// Every certificate of this public key (`SubjectPublicKeyInfo`, DER), in the order of issuing. Looks through all of
@@ -107,6 +116,12 @@ pub trait View {
     ) -> Result<(), StoreError>;
     /// Every fact the store holds, with the entry that last changed it.
     fn facts(&self, visit: &mut dyn FnMut(Change, u64)) -> Result<(), StoreError>;
+    /// The fact of this key ([`Change::key`]), with the entry that last changed it.
+    fn fact(&self, key: &str) -> Result<Option<(Change, u64)>, StoreError>;
+    /// How many facts there are.
+    fn fact_count(&self) -> Result<u64, StoreError>;
+    /// What the store keeps so that it need not count or sort, and is not what its facts say.
+    fn derived_faults(&self) -> Result<Vec<String>, StoreError>;
     /// One fact by a certificate's serial or a singleton's key, with the entry that last changed it.
     fn fact_entry(&self, fact: &Change) -> Result<Option<u64>, StoreError>;
 }
@@ -151,6 +166,26 @@ pub enum Entries {
     All,
     /// Those that hold a revocation, its end, or an overlap.
     Revocations,
+}
+
+/// Which certificates are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listing {
+    /// The current one of each peer.
+    Current,
+    /// Every one there is.
+    Every,
+}
+
+/// In which order certificates are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// By the peer's name, those of nobody first; of one peer the oldest first.
+    Name,
+    /// By the end of validity.
+    End,
+    /// As they were recorded.
+    Issued,
 }
 
 /// A CRL without its bytes.

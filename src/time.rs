@@ -49,8 +49,7 @@ impl Time {
 
     /// The calendar day, `2027-03-01`.
     pub fn date(self) -> String {
-        let moment = self.calendar();
-        format!("{:04}-{:02}-{:02}", moment.year(), u8::from(moment.month()), moment.day())
+        format!("{self:.10}")
     }
 
     /// Reads `2027-03-01T10:00:00Z` or `2027-03-01` (then its first second).
@@ -69,16 +68,32 @@ impl Time {
         }
     }
 
-    fn calendar(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.0).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    /// `2027-03-01T10:00:00Z`, digit by digit: `list` writes it four million times.
+    fn digits(self) -> [u8; 20] {
+        let moment = OffsetDateTime::from_unix_timestamp(self.0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        // years are 1950 to 9999
+        let (century, year) = (moment.year().rem_euclid(10_000) / 100, moment.year().rem_euclid(100));
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let parts = [u8::try_from(century).unwrap_or(0), u8::try_from(year).unwrap_or(0)];
+        let parts = parts.into_iter().chain([
+            u8::from(moment.month()),
+            moment.day(),
+            moment.hour(),
+            moment.minute(),
+            moment.second(),
+        ]);
+        for (place, part) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(parts) {
+            text[place] = b'0' + part / 10;
+            text[place + 1] = b'0' + part % 10;
+        }
+        text
     }
 }
 
 impl fmt::Display for Time {
-    /// RFC 3339 in UTC, `2027-03-01T10:00:00Z`.
+    /// RFC 3339 in UTC, `2027-03-01T10:00:00Z`; its first ten characters are the day.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = self.calendar();
-        write!(f, "{}T{:02}:{:02}:{:02}Z", self.date(), moment.hour(), moment.minute(), moment.second())
+        f.pad(std::str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 

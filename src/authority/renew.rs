@@ -1,7 +1,7 @@
 //! `renew`: a new key and a new serial for a peer that is there, and an end to what it had, at once or after an overlap.
 //! The CRL of the day on which the overlap ends is signed with it, so that nobody has to come back for it.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -370,18 +370,15 @@ fn due_peers(
     thresholds: Thresholds,
     now: Time,
 ) -> Result<Vec<Peer>, AuthorityError> {
-    let mut peers = Vec::new();
-    view.peers(&mut |peer, certificate| {
-        let wanted = match within {
-            Some(days) => now.days_until(certificate.validity.not_after()) < i64::from(days),
-            None => thresholds.certificate(&certificate, now).is_some(),
-        };
-        if wanted && certificate.status(now) == Status::Valid {
-            peers.push(peer);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(peers)
+    let (_, until) = thresholds.window(now);
+    let until = within.map_or(until, |days| now.plus_days(days.into()));
+    let wanted = |certificate: &Certificate| match within {
+        Some(days) => now.days_until(certificate.validity.not_after()) < i64::from(days),
+        None => thresholds.certificate(certificate, now).is_some(),
+    };
+    let ending = view.ending(now, until)?.into_iter();
+    let due = ending.filter(|(_, current)| current.status(now) == Status::Valid && wanted(current));
+    Ok(due.map(|(peer, _)| peer).collect())
 }
 
 #[cfg(test)]

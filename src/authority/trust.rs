@@ -1,7 +1,10 @@
 //! Whether the store is what we wrote: the chain of the ledger, its MACs, and the digest of every fact.
 //! Decides nothing about what follows from a mismatch; `issue` and `export` refuse, `revoke` goes on.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::ControlFlow,
+};
 
 use serde::Serialize;
 
@@ -37,24 +40,18 @@ pub enum Depth {
     Everything,
 }
 
-/// Reads everything: each entry against the one before, each fact against the entry that last changed it.
+/// Reads everything: each entry against the one before, each fact against the entry that last changed it, and what is
+/// derived from the facts. In memory is one entry at a time, and sixteen octets for each fact that is gone.
 pub fn verify(view: &dyn View, vault: Option<&VaultKeys>) -> Result<Verification, StoreError> {
-    let mut chain = Chain::new(vault);
+    let mut chain = Chain::new(view, vault);
     view.entries(1, Entries::All, &mut |stored| chain.follow(&stored))?;
-    let mut facts = 0;
-    let outcome = view.facts(&mut |fact, _| {
-        facts += 1;
-        chain.compare(&fact);
-    });
-    if let Err(error) = outcome {
-        chain.problem(error.to_string());
-    }
-    chain.close(view)?;
+    chain.close()?;
     if let Some(vault) = vault {
         chain.problems.extend(foreign_issuer(view, vault)?);
     }
     let depth = if vault.is_some() { Depth::Everything } else { Depth::ChainOnly };
-    Ok(Verification { entries: chain.entries, facts, depth, head: chain.head, problems: chain.problems })
+    let (entries, facts) = (chain.entries, chain.facts);
+    Ok(Verification { entries, facts, depth, head: chain.head, problems: chain.problems })
 }
 
 /// What an act with the vault open asks before it trusts the store: the head and the `touched` facts; and everything,
@@ -132,25 +129,33 @@ fn foreign_issuer(view: &dyn View, vault: &VaultKeys) -> Result<Option<String>, 
     Ok((!same).then(|| "the CA certificate is not the one this vault was made for".to_owned()))
 }
 
-/// The state of a walk along the ledger.
+/// The state of a walk along the ledger. An entry's digest of a fact counts where the store says that no later entry
+/// changed the fact: then they must agree. Whoever sets a fact back, and what the store says with it, leaves the later
+/// entry without its fact; a fact that no entry speaks for is missing among those that were found.
 struct Chain<'a> {
+    view: &'a dyn View,
     vault: Option<&'a VaultKeys>,
     entries: u64,
     head: Option<Digest>,
     last: Option<Entry>,
-    /// The newest digest of each fact, none where it is gone.
-    committed: HashMap<String, Option<Digest>>,
+    /// How many facts the store holds.
+    facts: u64,
+    /// How many of them were found in the entry that last changed them.
+    found: u64,
+    /// Facts that the ledger names and the store does not hold, while nothing says that they are gone.
+    absent: HashSet<[u8; 16]>,
     problems: Vec<String>,
 }
 
 impl<'a> Chain<'a> {
-    fn new(vault: Option<&'a VaultKeys>) -> Self {
-        Self { vault, entries: 0, head: None, last: None, committed: HashMap::new(), problems: Vec::new() }
+    fn new(view: &'a dyn View, vault: Option<&'a VaultKeys>) -> Self {
+        let (entries, head, last, facts, found) = (0, None, None, 0, 0);
+        Self { view, vault, entries, head, last, facts, found, absent: HashSet::new(), problems: Vec::new() }
     }
 
     /// After enough problems one more says nothing new.
     fn problem(&mut self, what: String) {
-        if self.problems.len() < MOST_PROBLEMS {
+        if self.problems.len() < MOST_PROBLEMS && !self.problems.contains(&what) {
             self.problems.push(what);
         }
     }
@@ -162,7 +167,10 @@ impl<'a> Chain<'a> {
                 if entry.suspect && !self.last.as_ref().is_some_and(|last| last.suspect) {
                     self.problem(already_suspect(entry.seq));
                 }
-                self.committed.extend(entry.changed.iter().cloned());
+                let mut seen = HashSet::new();
+                for (key, digest) in entry.changed.iter().rev().filter(|(key, _)| seen.insert(key.as_str())) {
+                    self.compare(key, *digest, entry.seq);
+                }
                 self.last = Some(entry);
             }
             Err(fault) => self.problem(fault.to_string()),
@@ -182,24 +190,32 @@ impl<'a> Chain<'a> {
         Ok(entry)
     }
 
-    fn compare(&mut self, fact: &Change) {
-        let key = fact.key();
-        match self.committed.remove(&key) {
-            Some(digest) if digest == fact.digest() => (),
-            Some(_) => self.problem(changed(&key)),
-            None => self.problem(format!("`{}` is in no ledger entry", escape_whole(&key))),
+    /// What the store holds against what one entry, its newest word on it, says of it.
+    fn compare(&mut self, key: &str, digest: Option<Digest>, seq: u64) {
+        match self.view.fact(key) {
+            Ok(Some((_, changed_by))) if changed_by > seq => (),
+            Ok(Some((fact, changed_by))) => {
+                self.found += u64::from(changed_by == seq);
+                if changed_by < seq || fact.digest() != digest {
+                    self.problem(changed(key));
+                }
+            }
+            Ok(None) if digest.is_some() => drop(self.absent.insert(short(key))),
+            Ok(None) => drop(self.absent.remove(&short(key))),
+            Err(error) => self.problem(error.to_string()),
         }
     }
 
-    /// What the ledger names and the store does not hold; totals that show a cut tail.
-    fn close(&mut self, view: &dyn View) -> Result<(), StoreError> {
-        let mut gone: Vec<String> =
-            self.committed.drain().filter(|(_, digest)| digest.is_some()).map(|(key, _)| key).collect();
-        gone.sort();
-        for key in gone {
-            self.problem(format!("`{}` is gone from the store", escape_whole(&key)));
+    /// What the ledger names and the store does not hold, and the other way round; totals that show a cut tail.
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.facts = self.view.fact_count()?;
+        if !self.absent.is_empty() {
+            self.name_absent()?;
         }
-        let totals = view.totals()?;
+        if self.found != self.facts {
+            self.name_unfounded()?;
+        }
+        let totals = self.view.totals()?;
         match &self.last {
             Some(entry) if (entry.certificates, entry.revoked) == (totals.certificates, totals.revoked) => (),
             Some(entry) => {
@@ -208,8 +224,70 @@ impl<'a> Chain<'a> {
             }
             None => self.problem("the ledger is empty".to_owned()),
         }
+        self.view.derived_faults()?.into_iter().for_each(|fault| self.problem(fault));
         Ok(())
     }
+
+    fn name_absent(&mut self) -> Result<(), StoreError> {
+        let mut gone = BTreeSet::new();
+        each_key(self.view, &mut |key| {
+            if gone.len() < MOST_PROBLEMS && self.absent.contains(&short(key)) {
+                gone.insert(key.to_owned());
+            }
+        })?;
+        gone.into_iter().for_each(|key| self.problem(format!("`{}` is gone from the store", escape_whole(&key))));
+        Ok(())
+    }
+
+    /// Facts that are not in the entry that the store says changed them last.
+    fn name_unfounded(&mut self) -> Result<(), StoreError> {
+        let mut unfounded = BTreeSet::new();
+        let (mut at, mut entry) = (0, None);
+        let outcome = self.view.facts(&mut |fact, changed_by| {
+            if at != changed_by {
+                at = changed_by;
+                entry = self.view.entry(changed_by).ok().flatten().and_then(|stored| stored.read().ok());
+            }
+            let key = fact.key();
+            let is_in = |entry: &Entry| entry.changed.iter().any(|(changed, _)| *changed == key);
+            if unfounded.len() < MOST_PROBLEMS && !entry.as_ref().is_some_and(is_in) {
+                unfounded.insert(key);
+            }
+        });
+        if let Err(error) = outcome {
+            self.problem(error.to_string());
+        }
+        let mut elsewhere = HashSet::new();
+        each_key(self.view, &mut |key| {
+            if unfounded.contains(key) {
+                elsewhere.insert(key.to_owned());
+            }
+        })?;
+        if unfounded.is_empty() && self.problems.is_empty() {
+            let (facts, found) = (self.facts, self.found);
+            self.problem(format!("the store holds {facts} facts, and the ledger speaks for {found}"));
+        }
+        for key in unfounded {
+            let what = if elsewhere.contains(&key) { changed(&key) } else { in_no_entry(&key) };
+            self.problem(what);
+        }
+        Ok(())
+    }
+}
+
+/// Every key that an entry of the ledger names, as often as it does.
+fn each_key(view: &dyn View, visit: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
+    view.entries(1, Entries::All, &mut |stored| {
+        stored.read().iter().flat_map(|entry| &entry.changed).for_each(|(key, _)| visit(key));
+        ControlFlow::Continue(())
+    })
+}
+
+/// Half of the key's SHA-256: nobody finds two keys that share it.
+fn short(key: &str) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&Digest::of(key.as_bytes()).0[..16]);
+    half
 }
 
 /// Whether an entry with this hash is on the ledger: a store that was put back does not have it.
@@ -233,6 +311,10 @@ pub fn head(view: &dyn View) -> Result<Option<Head>, StoreError> {
 
 fn changed(key: &str) -> String {
     format!("`{}` is not what the ledger says it is", escape_whole(key))
+}
+
+fn in_no_entry(key: &str) -> String {
+    format!("`{}` is in no ledger entry", escape_whole(key))
 }
 
 fn already_suspect(seq: u64) -> String {

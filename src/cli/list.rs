@@ -1,7 +1,7 @@
 //! `vpnpki list`.
-//! A function over a snapshot: rows are printed as they come, in constant memory unless they must be sorted.
+//! A function over a snapshot: rows are printed as they come, in constant memory, since an index has every order.
 
-use std::ops::ControlFlow;
+use std::{fmt, ops::ControlFlow};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::{
     inventory::{Certificate, KeyPlace, Reason, Role, Status},
     name::Name,
     serial::Serial,
-    store::{Access, View},
+    store::{Access, Listing, Order, View},
     time::Time,
 };
 
@@ -51,13 +51,13 @@ enum Sort {
     Name,
     /// By end of validity
     Expiry,
-    /// By time of issuing
+    /// As they were issued
     Issued,
 }
 
-#[derive(Serialize, Clone)]
-struct Row {
-    name: Option<Name>,
+#[derive(Serialize)]
+struct Row<'a> {
+    name: Option<&'a Name>,
     role: Option<Role>,
     status: Status,
     serial: Serial,
@@ -65,13 +65,13 @@ struct Row {
     not_after: Time,
     days_left: i64,
     issued: Time,
-    algorithm: Option<String>,
+    algorithm: Option<&'a str>,
     /// That its owner has the private key, and we never had.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     key_with_owner: bool,
     /// To whom bundles are encrypted.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    recipients: Vec<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    recipients: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ impl Arguments {
                 "NAME", "ROLE", "STATUS", "UNTIL", "DAYS"
             ))?;
         }
-        self.each(&*view, now, &mut |row| print(&mut rows, &row, names_only))?;
+        self.each(&*view, now, &mut |row| print(&mut rows, row, names_only))?;
         rows.end(&[])?;
         Ok(Exit::Done)
     }
@@ -101,51 +101,22 @@ impl Arguments {
         &self,
         view: &dyn View,
         now: Time,
-        print: &mut dyn FnMut(Row) -> Result<bool, Failure>,
+        print: &mut dyn FnMut(&Row) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        if self.sort == self.native() {
-            return self.stream(view, now, print);
-        }
-        let mut kept = Vec::new();
-        self.stream(view, now, &mut |row| {
-            kept.push(row);
-            Ok(true)
-        })?;
-        match self.sort {
-            Sort::Name => kept.sort_by_key(|row| row.name.as_ref().map(Name::folded)),
-            Sort::Expiry => kept.sort_by_key(|row| row.not_after),
-            Sort::Issued => kept.sort_by_key(|row| row.issued),
-        }
-        for row in kept {
-            if !print(row)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The order in which the store gives rows.
-    fn native(&self) -> Sort {
-        if self.history {
-            Sort::Issued
-        } else {
-            Sort::Name
-        }
-    }
-
-    fn stream(
-        &self,
-        view: &dyn View,
-        now: Time,
-        print: &mut dyn FnMut(Row) -> Result<bool, Failure>,
-    ) -> Result<(), Failure> {
+        let which = if self.history { Listing::Every } else { Listing::Current };
+        let order = match self.sort {
+            Sort::Name => Order::Name,
+            Sort::Expiry => Order::End,
+            Sort::Issued => Order::Issued,
+        };
         let mut outcome = Ok(());
-        let mut visit = |recipients: Vec<String>, certificate: &Certificate| {
-            let row = Row { recipients, ..Row::of(certificate, now) };
+        view.listing(which, order, &mut |certificate, recipients| {
+            let recipients = if self.history { &[] } else { recipients.as_slice() };
+            let row = Row { recipients, ..Row::of(&certificate, now) };
             if !self.wants(&row) {
                 return ControlFlow::Continue(());
             }
-            match print(row) {
+            match print(&row) {
                 Ok(true) => ControlFlow::Continue(()),
                 Ok(false) => ControlFlow::Break(()),
                 Err(failure) => {
@@ -153,12 +124,7 @@ impl Arguments {
                     ControlFlow::Break(())
                 }
             }
-        };
-        if self.history {
-            view.certificates(&mut |certificate| visit(Vec::new(), &certificate))?;
-        } else {
-            view.peers(&mut |peer, certificate| visit(peer.recipients, &certificate))?;
-        }
+        })?;
         outcome
     }
 
@@ -170,11 +136,11 @@ impl Arguments {
     }
 }
 
-impl Row {
-    fn of(certificate: &Certificate, now: Time) -> Self {
-        let holder = certificate.holder.as_ref();
+impl<'a> Row<'a> {
+    fn of(certificate: &'a Certificate, now: Time) -> Self {
+        let (holder, refusal) = (certificate.holder.as_ref(), certificate.refusal(now));
         Self {
-            name: holder.map(|holder| holder.name.clone()),
+            name: holder.map(|holder| &holder.name),
             role: holder.map(|holder| holder.role),
             status: certificate.status(now),
             serial: certificate.serial,
@@ -182,19 +148,24 @@ impl Row {
             not_after: certificate.validity.not_after(),
             days_left: now.days_until(certificate.validity.not_after()),
             issued: certificate.issued,
-            algorithm: holder.map(|holder| holder.algorithm.clone()),
+            algorithm: holder.map(|holder| holder.algorithm.as_str()),
             key_with_owner: holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner),
-            recipients: Vec::new(),
-            revoked: certificate.refusal(now).map(|refusal| refusal.at),
-            reason: certificate.refusal(now).map(|refusal| refusal.reason),
+            recipients: &[],
+            revoked: refusal.map(|refusal| refusal.at),
+            reason: refusal.map(|refusal| refusal.reason),
         }
     }
+}
 
-    fn text(&self) -> String {
-        let name = self.name.as_ref().map_or("-", Name::as_str);
-        let role = self.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
-        let (status, until, days, serial) = (self.status, self.not_after.date(), self.days_left, self.serial);
-        format!("{name:<24} {role:<6} {status:<10} {until} {days:>6}  {serial}\n")
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<24} ", self.name.map_or("-", Name::as_str))?;
+        match self.role {
+            Some(role) => write!(f, "{role:<6} ")?,
+            None => f.write_str("-      ")?,
+        }
+        let Self { status, not_after, days_left, serial, .. } = self;
+        writeln!(f, "{status:<10} {not_after:.10} {days_left:>6}  {serial}")
     }
 }
 
@@ -203,7 +174,7 @@ fn print(rows: &mut Rows, row: &Row, names_only: bool) -> Result<bool, Failure> 
     match (&row.name, names_only) {
         (Some(name), true) => rows.row(row, || format!("{name}\n")),
         (None, true) => Ok(true),
-        (_, false) => rows.row(row, || row.text()),
+        (_, false) => rows.row(row, || row),
     }
 }
 

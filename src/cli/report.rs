@@ -65,7 +65,7 @@ impl Session {
 
     /// Prints rows as they arrive: a table, JSON lines, or one object with them in a list.
     pub fn rows(&self, style: Style, command: &'static str, list: &str) -> Rows {
-        let out = io::BufWriter::new(io::stdout().lock());
+        let out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
         let style = if self.json() { Style::Object } else { style };
         Rows { out, style, first: true, opening: opening(command, list), closed: false }
     }
@@ -116,17 +116,23 @@ impl Rows {
         self.opening.insert_str(list, &format!(",{}:{}", json!(name), json!(value)));
     }
 
-    /// One row; false when nobody reads any more.
-    pub fn row<T: Serialize>(&mut self, row: &T, text: impl FnOnce() -> String) -> Result<bool, Failure> {
-        let rendered = match self.style {
-            Style::Text => text(),
-            Style::Lines => format!("{}\n", json!(row)),
-            Style::Object if self.first => format!("{}{}", self.opening, json!(row)),
-            Style::Object => format!(",{}", json!(row)),
+    /// One row, with its line ending as text; false when nobody reads any more.
+    pub fn row<T: Serialize, D: Display>(&mut self, row: &T, text: impl FnOnce() -> D) -> Result<bool, Failure> {
+        let first = std::mem::replace(&mut self.first, false);
+        let written = match self.style {
+            Style::Text => write!(self.out, "{}", text()),
+            Style::Lines => self.json(row).and_then(|()| self.out.write_all(b"\n")),
+            Style::Object => {
+                let before = if first { self.opening.as_bytes() } else { b"," };
+                self.out.write_all(before).and_then(|()| self.json(row))
+            }
         };
-        self.first = false;
-        self.write(rendered.as_bytes())?;
+        self.written(written)?;
         Ok(!self.closed)
+    }
+
+    fn json<T: Serialize>(&mut self, row: &T) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, row).map_err(io::Error::from)
     }
 
     /// The end; `warnings` close the object.
@@ -140,7 +146,12 @@ impl Rows {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        match self.out.write_all(bytes) {
+        let written = self.out.write_all(bytes);
+        self.written(written)
+    }
+
+    fn written(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())
@@ -153,6 +164,9 @@ impl Rows {
 fn opening(command: &str, list: &str) -> String {
     format!("{{\"vpnpki\":1,\"command\":{}{LIST}{}:[", json!(command), json!(list))
 }
+
+/// How much is written at once: of a million rows a small buffer would make a hundred thousand calls.
+const BUFFER: usize = 64 * 1024;
 
 /// Where further fields go.
 const LIST: &str = ",\"changed\":false,";

@@ -67,6 +67,11 @@ impl Thresholds {
         within(Subject::Crl, last.not_after(), days, now)
     }
 
+    /// Between which moments whatever [`Self::certificate`] says is due ends, but servers that have long ended.
+    pub fn window(&self, now: Time) -> (Time, Time) {
+        (now.plus_days(-LISTED_DAYS), now.plus_days(self.client_days.max(self.server_days).into()))
+    }
+
     /// A current certificate that is valid and ends soon, or ended not long ago.
     pub fn certificate(&self, certificate: &Certificate, now: Time) -> Option<Due> {
         let holder = certificate.holder.as_ref()?;
@@ -175,6 +180,23 @@ mod tests {
         assert!(certificate(&leaf(Role::Client, 100), day(120)).is_some());
         assert_eq!(certificate(&leaf(Role::Client, 100), day(140)), None);
         assert!(certificate(&leaf(Role::Server, 100), day(999)).is_some());
+    }
+
+    #[test]
+    fn whatever_is_due_ends_in_the_window_but_servers_that_have_long_ended() {
+        for thresholds in [Thresholds::default(), Thresholds { ca_days: 1, server_days: 90, client_days: 7 }] {
+            let leaf = |role| leaf(role, 1000);
+            let now = |second| leaf(Role::Client).validity.not_after().plus_seconds(second);
+            for second in (-100 * DAY..100 * DAY).step_by(DAY as usize / 2) {
+                for second in [second - 1, second, second + 1] {
+                    let (from, until) = thresholds.window(now(second));
+                    let inside = (from..=until).contains(&leaf(Role::Client).validity.not_after());
+                    let due = |role| thresholds.certificate(&leaf(role), now(second)).is_some();
+                    assert!(inside || !due(Role::Client), "{second}");
+                    assert!(inside || second > 0 || !due(Role::Server), "{second}");
+                }
+            }
+        }
     }
 
     #[test]

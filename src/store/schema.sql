@@ -1,4 +1,4 @@
--- The store of one authority, format 2. Every statement of SQL that makes a table is here; every column says what it holds.
+-- The store of one authority, format 3. Every statement of SQL that makes a table is here; every column says what it holds.
 -- Times are whole seconds of UTC since 1970. Serials are unsigned, big-endian, without leading zeros.
 -- `entry` is in every table the seq of the ledger entry that last changed the row.
 
@@ -89,7 +89,11 @@ CREATE TABLE certificate (
 
 CREATE INDEX certificate_of_peer ON certificate (peer);
 CREATE INDEX certificate_revoked ON certificate (issuer, serial) WHERE revoked IS NOT NULL;
-CREATE INDEX certificate_superseded ON certificate (issuer, overlap_ends) WHERE overlap_ends IS NOT NULL;
+-- Only those whose end is still to be recorded as a revocation: among many years' renewals they are few.
+CREATE INDEX certificate_superseded ON certificate (issuer, overlap_ends)
+    WHERE overlap_ends IS NOT NULL AND (revoked IS NULL OR reason = 6);
+-- What ends soon, or ends today, is found without looking at the rest.
+CREATE INDEX certificate_end ON certificate (not_after);
 
 CREATE TABLE certificate_der (
     certificate INTEGER PRIMARY KEY REFERENCES certificate (id),  -- which
@@ -143,3 +147,88 @@ CREATE TABLE ledger (
 ) STRICT;
 
 CREATE INDEX ledger_revocations ON ledger (seq) WHERE revokes = 1;
+
+-- What follows is derived from `peer` and `certificate`, so that nothing has to count or to sort them: the triggers below
+-- keep it whoever writes, and `log verify` derives it again. The ledger does not know it.
+
+-- Every peer with what its current certificate says, side by side in the order in which `list` shows them: names do not
+-- come in that order, and a million rows found one by one take ten times as long.
+CREATE TABLE listing (
+    folded     TEXT PRIMARY KEY,        -- of the peer, as all that follows up to its certificate's serial
+    name       TEXT    NOT NULL,        -- as first spelled
+    role       TEXT    NOT NULL,        -- of the peer
+    recipients TEXT,                    -- of the peer
+    serial     BLOB    NOT NULL,        -- of the current certificate, as all that follows
+    issuer     INTEGER NOT NULL,        -- who signed it
+    algorithm  TEXT,                    -- of its key
+    not_before INTEGER NOT NULL,        -- first second in which it holds
+    not_after  INTEGER NOT NULL,        -- last second in which it holds
+    issued     INTEGER NOT NULL,        -- when it was recorded
+    revoked    INTEGER,                 -- when the revocation was recorded
+    reason     INTEGER,                 -- CRLReason
+    key_with_owner INTEGER NOT NULL,    -- 1 where its owner made the private key
+    overlap_ends INTEGER                -- when it is refused although nobody revoked it
+) STRICT, WITHOUT ROWID;
+
+-- A current certificate has been renewed only where somebody meddled.
+CREATE INDEX listing_superseded ON listing (overlap_ends) WHERE overlap_ends IS NOT NULL;
+
+-- How many rows of `listing` there are of a kind, without those in `listing_superseded`.
+CREATE TABLE tally (
+    role  TEXT    NOT NULL,             -- of the peer
+    state TEXT    NOT NULL,             -- `revoked`, `suspended`, or `kept` by time alone
+    day   INTEGER NOT NULL,             -- in which it ends, counted from 1970; 0 where it is not kept
+    many  INTEGER NOT NULL,             -- rows
+    PRIMARY KEY (role, state, day)
+) STRICT, WITHOUT ROWID;
+
+-- How many certificates are revoked, current or not.
+CREATE TABLE total (
+    only    INTEGER PRIMARY KEY CHECK (only = 1),  -- one row
+    revoked INTEGER NOT NULL            -- rows of `certificate` with a revocation
+) STRICT;
+
+INSERT INTO total VALUES (1, 0);
+
+-- What `listing` and `tally` hold, computed.
+CREATE VIEW listed AS
+    SELECT p.folded, p.name, p.role, p.recipients, c.serial, c.issuer, c.algorithm, c.not_before, c.not_after, c.issued,
+           c.revoked, c.reason, c.key_with_owner, c.overlap_ends
+    FROM peer p JOIN certificate c ON c.id = p.current;
+CREATE VIEW tallied AS
+    SELECT role, CASE WHEN reason = 6 THEN 'suspended' WHEN revoked IS NOT NULL THEN 'revoked' ELSE 'kept' END AS state,
+           CASE WHEN revoked IS NULL THEN not_after / 86400 ELSE 0 END AS day, folded
+    FROM listing WHERE overlap_ends IS NULL;
+
+CREATE TRIGGER peer_inserted AFTER INSERT ON peer BEGIN
+    INSERT INTO listing SELECT * FROM listed WHERE folded = new.folded;
+END;
+CREATE TRIGGER peer_updated AFTER UPDATE ON peer BEGIN
+    DELETE FROM listing WHERE folded = old.folded;
+    INSERT INTO listing SELECT * FROM listed WHERE folded = new.folded;
+END;
+CREATE TRIGGER peer_deleted AFTER DELETE ON peer BEGIN
+    DELETE FROM listing WHERE folded = old.folded;
+END;
+
+CREATE TRIGGER certificate_inserted AFTER INSERT ON certificate WHEN new.revoked IS NOT NULL BEGIN
+    UPDATE total SET revoked = revoked + 1;
+END;
+CREATE TRIGGER certificate_updated AFTER UPDATE ON certificate BEGIN
+    UPDATE total SET revoked = revoked + (new.revoked IS NOT NULL) - (old.revoked IS NOT NULL);
+    DELETE FROM listing WHERE folded IN (SELECT folded FROM peer WHERE current = old.id);
+    INSERT INTO listing SELECT * FROM listed WHERE folded IN (SELECT folded FROM peer WHERE current = new.id);
+END;
+CREATE TRIGGER certificate_deleted AFTER DELETE ON certificate BEGIN
+    UPDATE total SET revoked = revoked - (old.revoked IS NOT NULL);
+    DELETE FROM listing WHERE folded IN (SELECT folded FROM peer WHERE current = old.id);
+END;
+
+CREATE TRIGGER listing_inserted AFTER INSERT ON listing BEGIN
+    INSERT INTO tally SELECT role, state, day, 1 FROM tallied WHERE folded = new.folded
+        ON CONFLICT (role, state, day) DO UPDATE SET many = many + 1;
+END;
+CREATE TRIGGER listing_deleted BEFORE DELETE ON listing BEGIN
+    UPDATE tally SET many = many - 1
+        WHERE (role, state, day) = (SELECT role, state, day FROM tallied WHERE folded = old.folded);
+END;

@@ -15,6 +15,8 @@ use crate::{
     store::{Access, Store, StoreError, View, Writing},
 };
 
+mod facts;
+mod listing;
 pub(super) mod migrate;
 mod read;
 mod write;
@@ -214,10 +216,13 @@ fn notices(dir: &Path) -> Vec<String> {
 }
 
 /// The schema in `schema.sql`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Where a database file says whether it is in WAL mode (sqlite.org/fileformat2.html, 1.3).
 const READ_AND_WRITE_VERSION: std::ops::Range<usize> = 18..20;
 
 /// How long opening waits for someone who is closing.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod steps;

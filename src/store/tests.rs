@@ -142,8 +142,16 @@ fn every_fact_has_its_digest_in_the_entry_that_changed_it() {
     issue(&place, "client1", 1);
     let all = facts(&*place.store);
     let view = place.store.snapshot().unwrap();
+    assert_eq!(view.fact_count().unwrap(), all.len() as u64);
     for fact in all {
         assert_eq!(committed_digest(&*view, &fact).unwrap(), fact.digest(), "{}", fact.key());
+        let entry = view.fact_entry(&fact).unwrap().unwrap();
+        assert_eq!(view.fact(&fact.key()).unwrap(), Some((fact, entry)));
+    }
+    for no_key in
+        ["", "peer", "peer/nobody", "certificate/x", "certificate/", "issuer/-1", "crl/9", "ladder/1", "else/1"]
+    {
+        assert_eq!(view.fact(no_key).unwrap(), None, "{no_key}");
     }
     let never = Change::SealedKey(Serial::fresh([9; 16]), Some(vec![1]));
     assert_eq!(committed_digest(&*view, &never).unwrap(), None);
@@ -254,6 +262,187 @@ fn the_census_tells_expired_from_valid() {
     assert_eq!(census(day(99)).of(Role::Client, Status::Expired), 1);
 }
 
+/// Peers with every kind of standing, whose names, ends and times of issuing have three orders.
+fn crowd() -> Place {
+    let place = place();
+    let reasons = [None, Some(Reason::KeyCompromise), Some(Reason::CertificateHold)];
+    for number in 0..36_u8 {
+        let mut changes = issued(&format!("Client{:02}", number * 5 % 36), number + 1);
+        for change in &mut changes {
+            match change {
+                Change::Certificate(certificate) => {
+                    let ends = 1 + u32::from(number * 7 % 36);
+                    certificate.validity = Validity::of_days(day(1).plus_seconds(-i64::from(number) * 5000), ends, 0);
+                    let revocation = |reason| Revocation { at: day(2), reason };
+                    certificate.revocation = reasons[usize::from(number) % 3].map(revocation);
+                    certificate.overlap_ends = (number % 4 == 0).then(|| day(i64::from(number)));
+                    if let Some(holder) = certificate.holder.as_mut().filter(|_| number % 5 == 0) {
+                        holder.role = Role::Server;
+                    }
+                }
+                Change::Peer(peer) if number % 5 == 0 => peer.role = Role::Server,
+                Change::Peer(peer) => peer.recipients = vec![format!("age1{number}"), "ssh-rsa A".to_owned()],
+                _ => (),
+            }
+        }
+        let mut writing = place.store.begin(PATIENCE).unwrap();
+        changes.iter().for_each(|change| writing.record(change).unwrap());
+        writing.commit(draft(number + 1)).unwrap();
+    }
+    place
+}
+
+/// Records what makes of a certificate another one, or of a peer.
+fn record(place: &Place, act: u8, changes: &[Change]) {
+    let mut writing = place.store.begin(PATIENCE).unwrap();
+    changes.iter().for_each(|change| writing.record(change).unwrap());
+    writing.commit(draft(act)).unwrap();
+}
+
+fn everyone(view: &dyn View) -> Vec<(Peer, Certificate)> {
+    let mut all = Vec::new();
+    view.peers(&mut |peer, certificate| {
+        all.push((peer, certificate));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    all
+}
+
+fn counted(view: &dyn View, now: Time) -> Census {
+    let mut counts = std::collections::BTreeMap::new();
+    for (peer, certificate) in everyone(view) {
+        *counts.entry((peer.role, certificate.status(now).to_string())).or_default() += 1;
+    }
+    let counts = counts.into_iter().map(|((role, status), many)| (role, status.parse().unwrap(), many));
+    Census { counts: counts.collect() }
+}
+
+#[test]
+fn the_census_and_what_ends_are_what_looking_at_everyone_says() {
+    let place = crowd();
+    let name = Name::parse("client00").unwrap();
+    let revoked = Some(Revocation { at: day(3), reason: Reason::Superseded });
+    let current = |name: &Name| {
+        let view = place.store.snapshot().unwrap();
+        let peer = view.peer(name).unwrap().unwrap();
+        (view.certificate(&peer.current).unwrap().unwrap(), peer)
+    };
+    for step in 0..6 {
+        let (certificate, peer) = current(&name);
+        let change = |revocation| Change::Certificate(Certificate { revocation, ..certificate.clone() });
+        match step {
+            0 => (),
+            1 => record(&place, 101, &[change(None)]),
+            2 => record(&place, 102, &[change(revoked)]),
+            3 => record(&place, 103, &issued("Client00", 200)),
+            4 => record(&place, 104, &[Change::Peer(Peer { recipients: Vec::new(), ..peer })]),
+            _ => record(&place, 105, &[change(revoked), Change::SealedKey(certificate.serial, None)]),
+        }
+        let view = place.store.snapshot().unwrap();
+        assert_eq!(view.derived_faults().unwrap(), Vec::<String>::new(), "step {step}");
+        for now in (0..40 * 8).map(|eighth| day(0).plus_seconds(eighth * DAY / 8)) {
+            assert_eq!(view.census(now).unwrap(), counted(&*view, now), "step {step}, {now}");
+            let until = now.plus_days(5);
+            let mut ending = everyone(&*view);
+            ending.retain(|(_, one)| (now..=until).contains(&one.validity.not_after()) && one.revocation.is_none());
+            assert_eq!(view.ending(now, until).unwrap(), ending);
+        }
+    }
+}
+
+#[test]
+fn a_listing_is_in_the_order_that_was_asked_for() {
+    let place = crowd();
+    record(&place, 201, &issued("client07", 201));
+    let learned = Change::Certificate(Certificate {
+        serial: Serial::fresh([250; 16]),
+        issuer: 1,
+        holder: None,
+        validity: month(),
+        issued: day(1),
+        revocation: Some(Revocation { at: day(1), reason: Reason::Unspecified }),
+        overlap_ends: None,
+    });
+    record(&place, 202, &[learned]);
+    let view = place.store.snapshot().unwrap();
+    let listing = |which, order| {
+        let mut all = Vec::new();
+        view.listing(which, order, &mut |certificate, recipients| {
+            all.push((certificate, recipients));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        all
+    };
+    let mut current: Vec<_> = everyone(&*view).into_iter().map(|(peer, one)| (one, peer.recipients)).collect();
+    assert_eq!(current.len(), 36);
+    assert_eq!(listing(Listing::Current, Order::Name), current);
+    let every = listing(Listing::Every, Order::Issued);
+    assert_eq!((every.len(), every[37].0.holder.as_ref()), (38, None));
+    assert_eq!(every.iter().filter(|one| current.contains(one)).count(), 36);
+    // in the order of recording, which is that of the whole list
+    let place_of = |one: &(Certificate, Vec<String>)| every.iter().position(|other| other == one);
+    current.sort_by_key(place_of);
+    assert_eq!(listing(Listing::Current, Order::Issued), current);
+    current.sort_by_key(|(one, _)| one.validity.not_after());
+    assert_eq!(listing(Listing::Current, Order::End), current);
+    let mut sorted = every.clone();
+    sorted.sort_by_key(|(one, _)| one.validity.not_after());
+    assert_eq!(listing(Listing::Every, Order::End), sorted);
+    let mut sorted = every.clone();
+    sorted.sort_by_key(|(one, _)| one.holder.as_ref().map(|holder| holder.name.folded()));
+    assert_eq!(listing(Listing::Every, Order::Name), sorted);
+}
+
+#[test]
+fn what_is_derived_and_was_changed_from_outside_is_found() {
+    for (sql, what) in [
+        ("UPDATE listing SET revoked = NULL, reason = NULL WHERE revoked IS NOT NULL", "list"),
+        ("DELETE FROM listing WHERE folded = 'client02'", "list"),
+        ("INSERT INTO listing SELECT 'x', name, role, recipients, serial, issuer, algorithm, not_before, not_after, issued,
+          revoked, reason, key_with_owner, overlap_ends FROM listing LIMIT 1", "list"),
+        ("UPDATE tally SET many = many + 1", "status"),
+        ("DELETE FROM tally", "status"),
+        ("UPDATE total SET revoked = 0", "status"),
+        ("DELETE FROM total", "status"),
+        ("DROP TRIGGER certificate_updated; UPDATE certificate SET revoked = NULL, reason = NULL WHERE id = 2", "list"),
+    ] {
+        let place = crowd();
+        drop(place.store);
+        alter(place.dir.path(), sql);
+        let store = open(place.dir.path(), Access::Read).unwrap();
+        let faults = store.snapshot().unwrap().derived_faults().unwrap();
+        assert!(faults.iter().any(|fault| fault.contains(&format!("`{what}`"))), "{sql}: {faults:?}");
+        // nothing that stands there keeps anybody from writing
+        assert!(store.snapshot().unwrap().totals().is_ok(), "{sql}");
+    }
+}
+
+/// Whoever writes the file without knowing this program changes what is derived too, and the totals with it.
+#[test]
+fn what_is_derived_follows_whoever_writes() {
+    for sql in [
+        "UPDATE certificate SET revoked = NULL, reason = NULL",
+        "UPDATE certificate SET revoked = 5, reason = 1, overlap_ends = NULL",
+        "UPDATE certificate SET not_after = not_after + 86400",
+        "UPDATE peer SET role = 'client'",
+        "UPDATE peer SET folded = folded || 'x', name = name || 'x', recipients = NULL",
+        "UPDATE peer SET current = 1 + (id + 3) % 36",
+        "DELETE FROM peer WHERE id % 2",
+        "DELETE FROM certificate WHERE id % 2; DELETE FROM peer WHERE current NOT IN (SELECT id FROM certificate)",
+        "INSERT INTO certificate (serial, issuer, not_before, not_after, issued, revoked, reason, entry) VALUES (x'01', 1, 1, 2, 1, 1, 1, 1)",
+    ] {
+        let place = crowd();
+        drop(place.store);
+        alter(place.dir.path(), sql);
+        let store = open(place.dir.path(), Access::Read).unwrap();
+        let view = store.snapshot().unwrap();
+        assert_eq!(view.derived_faults().unwrap(), Vec::<String>::new(), "{sql}");
+        assert_eq!(view.census(day(9)).unwrap(), counted(&*view, day(9)), "{sql}");
+    }
+}
+
 #[test]
 fn a_second_writer_waits_and_says_for_how_long() {
     let place = place();
@@ -349,6 +538,34 @@ fn format_1_is_read_for_ever() {
     }
 }
 
+/// Written with format 2: five clients, of whom one was revoked and issued again, one suspended, one renewed with an
+/// overlap and one revoked.
+#[test]
+fn format_2_is_read_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("pki.db"), include_bytes!("fixtures/format-2.db"));
+    let store = open(dir.path(), Access::Read).unwrap();
+    let all = facts(&*store);
+    assert_eq!(all.len(), 35);
+    let view = store.snapshot().unwrap();
+    for fact in all {
+        assert_eq!(committed_digest(&*view, &fact).unwrap(), fact.digest(), "{}", fact.key());
+    }
+    let now = Time::parse("2026-12-01").unwrap();
+    let counts = [(Status::Valid, 3), (Status::Suspended, 1), (Status::Revoked, 1), (Status::Expired, 0)];
+    for (status, many) in counts {
+        assert_eq!(view.census(now).unwrap().of(Role::Client, status), many, "{status}");
+    }
+    assert_eq!(view.census(now).unwrap(), counted(&*view, now));
+    let newest = view.head().unwrap().unwrap().read().unwrap();
+    let Totals { certificates, revoked } = view.totals().unwrap();
+    assert_eq!((certificates, revoked, 3), (newest.certificates, newest.revoked, revoked));
+    assert_eq!(view.derived_faults().unwrap(), Vec::<String>::new());
+    let mut overlaps = 0;
+    view.superseded(1, &mut |_| overlaps += 1).unwrap();
+    assert_eq!(overlaps, 1);
+}
+
 #[test]
 fn every_column_of_the_schema_says_what_it_holds() {
     let schema = include_str!("schema.sql");
@@ -382,7 +599,12 @@ fn ask_everything(view: &dyn View) {
     let _ = (view.identity(), view.issuer(), view.parameter("dh"), view.secret(SecretKind::ControlChannel));
     let _ = (view.unlockers(), view.peer(&name), view.certificate(&serial), view.certificates_of(&name));
     let _ = view.peers(&mut |_, _| ControlFlow::Continue(()));
-    let _ = view.certificates(&mut |_| ControlFlow::Continue(()));
+    for order in [Order::Name, Order::End, Order::Issued] {
+        for which in [Listing::Current, Listing::Every] {
+            let _ = view.listing(which, order, &mut |_, _| ControlFlow::Continue(()));
+        }
+    }
+    let _ = (view.ending(day(0), day(99)), view.folded_names(&mut |_| ()), view.fact_count(), view.derived_faults());
     let _ = (view.certificate_der(&serial), view.sealed_key(&serial), view.revoked(1, &mut |_| ()));
     let _ = (
         view.crl(1, day(9)),
@@ -419,7 +641,7 @@ proptest! {
     }
 }
 
-const COLUMNS: [(&str, &str); 36] = [
+const COLUMNS: [(&str, &str); 48] = [
     ("format", "version"),
     ("authority", "id"),
     ("authority", "created"),
@@ -449,6 +671,18 @@ const COLUMNS: [(&str, &str); 36] = [
     ("certificate", "revoked"),
     ("certificate", "reason"),
     ("certificate_der", "der"),
+    ("listing", "folded"),
+    ("listing", "name"),
+    ("listing", "role"),
+    ("listing", "recipients"),
+    ("listing", "serial"),
+    ("listing", "not_after"),
+    ("listing", "revoked"),
+    ("listing", "reason"),
+    ("tally", "state"),
+    ("tally", "day"),
+    ("tally", "many"),
+    ("total", "revoked"),
     ("crl", "number"),
     ("crl", "next_update"),
     ("crl_chunk", "part"),
@@ -460,6 +694,15 @@ const COLUMNS: [(&str, &str); 36] = [
 
 fn read_only(file: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+/// Triggers and views as they were written, without comments and line breaks.
+fn programs(dir: &Path) -> Vec<String> {
+    let connection = read_only(&dir.join("pki.db"));
+    let sql = "SELECT sql FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY name";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|text| text.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// Tables, columns and indices as SQLite knows them, however their statements were written.
@@ -475,12 +718,17 @@ fn shape(dir: &Path) -> Vec<(String, String, String, i64, i64)> {
 }
 
 #[test]
-fn a_store_of_format_1_becomes_what_is_made_today() {
-    let [old, new] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-    write(&old.path().join("pki.db"), include_bytes!("fixtures/format-1.db"));
-    drop(open(old.path(), Access::Read).unwrap());
+fn an_older_store_becomes_what_is_made_today() {
+    let new = tempfile::tempdir().unwrap();
     drop(create(new.path()).unwrap());
-    assert_eq!(shape(old.path()), shape(new.path()));
+    assert_eq!(programs(new.path()).len(), 10);
+    for before in [&include_bytes!("fixtures/format-1.db")[..], include_bytes!("fixtures/format-2.db")] {
+        let old = tempfile::tempdir().unwrap();
+        write(&old.path().join("pki.db"), before);
+        drop(open(old.path(), Access::Read).unwrap());
+        assert_eq!(shape(old.path()), shape(new.path()));
+        assert_eq!(programs(old.path()), programs(new.path()));
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod redact;
 mod requests;
 mod revocation;
 mod rollback;
+mod scale;
 mod scripts;
 mod settings;
 mod site;

@@ -10,8 +10,8 @@ use crate::{
     cli::{report::Report, Exit, Failure},
     files,
     inventory::{
-        due::{covering, Due, Subject},
-        Certificate, Role, Status,
+        due::{covering, Due, Subject, Thresholds},
+        Certificate, Peer, Role, Status,
     },
     name::{escape, Name},
     pki::IssuerCertificate,
@@ -109,11 +109,9 @@ impl Screen {
         let current = view.crl_facts(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
         let mut due: Vec<Due> = thresholds.ca(issuer.validity(), now).into_iter().collect();
         due.extend(thresholds.crl(&row, issuer.validity(), now));
-        view.peers(&mut |_, certificate| {
-            due.extend(thresholds.certificate(&certificate, now));
-            ControlFlow::Continue(())
-        })?;
-        let servers: Vec<Server> = view.servers()?.iter().map(|(_, current)| Server::of(current, now)).collect();
+        let servers = view.servers()?;
+        due.extend(due_peers(&*view, thresholds, &servers, now)?);
+        let servers: Vec<Server> = servers.iter().map(|(_, current)| Server::of(current, now)).collect();
         let targets = authority.targets(&*view, &publishing)?;
         let mut problems = Vec::new();
         if targets.is_empty() && publishing.mode == PublishMode::Auto && publishing.after.is_none() {
@@ -146,6 +144,20 @@ impl Screen {
 /// From when on each CRL is to be published, and when it holds.
 pub(in crate::cli) fn coverage(crls: &[CrlFacts]) -> Vec<(Time, Validity)> {
     crls.iter().map(|crl| (crl.due, crl.validity)).collect()
+}
+
+/// Whose certificate is due, by name: those that end about now, and servers that have long ended.
+fn due_peers(
+    view: &dyn View,
+    thresholds: Thresholds,
+    servers: &[(Peer, Certificate)],
+    now: Time,
+) -> Result<Vec<Due>, Failure> {
+    let (from, until) = thresholds.window(now);
+    let mut ending = view.ending(from, until)?;
+    ending.extend(servers.iter().filter(|(_, current)| current.validity.not_after() < from).cloned());
+    ending.sort_by_cached_key(|(peer, _)| peer.name.folded());
+    Ok(ending.iter().filter_map(|(_, current)| thresholds.certificate(current, now)).collect())
 }
 
 /// Every client that has access, by name.

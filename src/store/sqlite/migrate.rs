@@ -10,7 +10,7 @@ use crate::store::StoreError;
 pub(in crate::store) fn to_current(connection: &Connection) -> Result<(), StoreError> {
     match format(connection)? {
         FORMAT => Ok(()),
-        1 => migrate(connection),
+        1..FORMAT => migrate(connection),
         found if found > FORMAT => Err(StoreError::Newer { found, known: FORMAT }),
         found => Err(StoreError::Damaged(format!("format {found} never existed"))),
     }
@@ -19,11 +19,16 @@ pub(in crate::store) fn to_current(connection: &Connection) -> Result<(), StoreE
 fn migrate(connection: &Connection) -> Result<(), StoreError> {
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate).map_err(older)?;
     // another may have done it while we waited
-    if format(&transaction)? == 1 {
-        transaction.execute_batch(include_str!("../to-format-2.sql")).map_err(older)?;
+    for (before, step) in (1..).zip(STEPS) {
+        if format(&transaction)? == before {
+            transaction.execute_batch(step).map_err(older)?;
+        }
     }
     transaction.commit().map_err(older)
 }
+
+/// From format 1 to 2, and so on.
+const STEPS: [&str; 2] = [include_str!("../to-format-2.sql"), include_str!("../to-format-3.sql")];
 
 /// Where nothing can be written, an older store cannot be read either.
 fn older(error: rusqlite::Error) -> StoreError {

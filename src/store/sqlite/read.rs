@@ -9,11 +9,11 @@ use super::{fault, Session};
 use crate::{
     inventory::{
         Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation, Role,
-        SealedSecret, SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
+        SealedSecret, SecretKind, SignedCrl, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,
-    store::{Census, CrlFacts, Entries, StoreError, Totals, View},
+    store::{Census, CrlFacts, Entries, Listing, Order, StoreError, Totals, View},
     time::Time,
     validity::Validity,
 };
@@ -30,7 +30,7 @@ impl Session<'_> {
         rows.next().map_err(fault)?.map(read).transpose()
     }
 
-    fn each(
+    pub(super) fn each(
         &self,
         sql: &str,
         parameters: impl Params,
@@ -46,7 +46,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         parameters: impl Params,
@@ -75,7 +75,7 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
-    fn with_der(&self, issuer: u32, facts: CrlFacts) -> Result<SignedCrl, StoreError> {
+    pub(super) fn with_der(&self, issuer: u32, facts: CrlFacts) -> Result<SignedCrl, StoreError> {
         let CrlFacts { number, validity, entries, due } = facts;
         let mut der = Vec::new();
         let sql = "SELECT der FROM crl_chunk WHERE issuer = ?1 AND number = ?2 ORDER BY part";
@@ -92,7 +92,7 @@ impl Session<'_> {
         self.all(&sql, [], |row| Ok((cell::<u32>(row, "issuer")?, count(row, "entry")?)))
     }
 
-    fn rungs(&self, issuer: u32, which: &str) -> Result<Vec<CrlFacts>, StoreError> {
+    pub(super) fn rungs(&self, issuer: u32, which: &str) -> Result<Vec<CrlFacts>, StoreError> {
         self.all(&format!("SELECT * FROM crl WHERE issuer = ?1 AND {which} ORDER BY number"), [issuer], crl_facts)
     }
 }
@@ -164,8 +164,24 @@ impl View for Session<'_> {
         self.all(&format!("{CERTIFICATES} WHERE p.folded = ?1 ORDER BY c.id"), [name.folded()], certificate)
     }
 
-    fn certificates(&self, visit: &mut dyn FnMut(Certificate) -> ControlFlow<()>) -> Result<(), StoreError> {
-        self.each(&format!("{CERTIFICATES} ORDER BY c.id"), [], |row| Ok(visit(certificate(row)?)))
+    fn listing(
+        &self,
+        which: Listing,
+        order: Order,
+        visit: &mut dyn FnMut(Certificate, Vec<String>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.listing_of(which, order, visit)
+    }
+
+    fn ending(&self, from: Time, until: Time) -> Result<Vec<(Peer, Certificate)>, StoreError> {
+        self.ending_of(from, until)
+    }
+
+    fn folded_names(&self, visit: &mut dyn FnMut(&str)) -> Result<(), StoreError> {
+        self.each("SELECT folded FROM peer ORDER BY folded", [], |row| {
+            visit(row.get_ref("folded").and_then(|value| Ok(value.as_str()?)).map_err(fault)?);
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     fn certificate_der(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
@@ -240,21 +256,12 @@ impl View for Session<'_> {
     }
 
     fn census(&self, now: Time) -> Result<Census, StoreError> {
-        let sql =
-            "SELECT p.role AS role, CASE WHEN c.overlap_ends <= ?1 THEN 'revoked' WHEN c.reason = 6 THEN 'suspended'
-                     WHEN c.revoked IS NOT NULL THEN 'revoked' WHEN c.not_after < ?1 THEN 'expired'
-                     WHEN c.overlap_ends IS NOT NULL THEN 'superseded' ELSE 'valid' END AS status, count(*) AS many
-                   FROM peer p JOIN certificate c ON c.id = p.current GROUP BY 1, 2 ORDER BY 1, 2";
-        let counts = self.all(sql, [now.unix()], |row| {
-            let status: Status = cell::<String>(row, "status")?.parse().map_err(StoreError::Damaged)?;
-            Ok((role(row)?, status, count(row, "many")?))
-        })?;
-        Ok(Census { counts })
+        self.census_of(now)
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {
         let sql = "SELECT (SELECT coalesce(max(id), 0) FROM certificate) AS certificates,
-                          (SELECT count(*) FROM certificate INDEXED BY certificate_revoked WHERE revoked IS NOT NULL) AS revoked";
+                          coalesce(max((SELECT revoked FROM total), 0), 0) AS revoked";
         let totals = self.one(sql, [], |row| {
             Ok(Totals { certificates: count(row, "certificates")?, revoked: count(row, "revoked")? })
         })?;
@@ -310,6 +317,18 @@ impl View for Session<'_> {
         Ok(())
     }
 
+    fn fact(&self, key: &str) -> Result<Option<(Change, u64)>, StoreError> {
+        self.fact_of(key)
+    }
+
+    fn fact_count(&self) -> Result<u64, StoreError> {
+        self.count_facts()
+    }
+
+    fn derived_faults(&self) -> Result<Vec<String>, StoreError> {
+        Session::derived_faults(self)
+    }
+
     fn fact_entry(&self, fact: &Change) -> Result<Option<u64>, StoreError> {
         let entry = |row: &Row<'_>| count(row, "entry");
         match fact {
@@ -347,11 +366,11 @@ impl View for Session<'_> {
     }
 }
 
-fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
+pub(super) fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     row.get(column).map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))
 }
 
-fn count(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
+pub(super) fn count(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {
     let number: i64 = cell(row, column)?;
     u64::try_from(number).map_err(|_| StoreError::Damaged(format!("column `{column}` is negative")))
 }
@@ -364,7 +383,7 @@ pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Damaged(format!("{number} is out of range")))
 }
 
-fn interval(from: Time, to: Time) -> Result<Validity, StoreError> {
+pub(super) fn interval(from: Time, to: Time) -> Result<Validity, StoreError> {
     Validity::new(from, to).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
@@ -377,15 +396,15 @@ fn serial(row: &Row<'_>, column: &str) -> Result<Serial, StoreError> {
     Serial::from_octets(&octets).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
-fn serial_and_bytes(row: &Row<'_>) -> Result<(Serial, Vec<u8>), StoreError> {
+pub(super) fn serial_and_bytes(row: &Row<'_>) -> Result<(Serial, Vec<u8>), StoreError> {
     Ok((serial(row, "serial")?, cell(row, "bytes")?))
 }
 
-fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
+pub(super) fn identity(row: &Row<'_>) -> Result<Identity, StoreError> {
     Ok(Identity { id: cell(row, "id")?, created: time(row, "created")? })
 }
 
-fn issuer(row: &Row<'_>) -> Result<Issuer, StoreError> {
+pub(super) fn issuer(row: &Row<'_>) -> Result<Issuer, StoreError> {
     Ok(Issuer {
         number: cell(row, "number")?,
         parent: cell(row, "parent")?,
@@ -394,11 +413,11 @@ fn issuer(row: &Row<'_>) -> Result<Issuer, StoreError> {
     })
 }
 
-fn parameter(row: &Row<'_>) -> Result<Parameter, StoreError> {
+pub(super) fn parameter(row: &Row<'_>) -> Result<Parameter, StoreError> {
     Ok(Parameter { name: cell(row, "name")?, text: cell(row, "value")? })
 }
 
-fn secret(row: &Row<'_>) -> Result<SealedSecret, StoreError> {
+pub(super) fn secret(row: &Row<'_>) -> Result<SealedSecret, StoreError> {
     let word: String = cell(row, "kind")?;
     let kind = SecretKind::ControlChannel;
     if word != kind.word() {
@@ -407,7 +426,7 @@ fn secret(row: &Row<'_>) -> Result<SealedSecret, StoreError> {
     Ok(SealedSecret { kind, scope: cell(row, "scope")?, sealed: cell(row, "sealed")? })
 }
 
-fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
+pub(super) fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
     Ok(Unlocker {
         number: cell(row, "number")?,
         kind: cell(row, "kind")?,
@@ -418,7 +437,7 @@ fn unlocker(row: &Row<'_>) -> Result<Unlocker, StoreError> {
     })
 }
 
-fn role(row: &Row<'_>) -> Result<Role, StoreError> {
+pub(super) fn role(row: &Row<'_>) -> Result<Role, StoreError> {
     cell::<String>(row, "role")?.parse().map_err(StoreError::Damaged)
 }
 
@@ -426,7 +445,7 @@ fn name(row: &Row<'_>) -> Result<Name, StoreError> {
     Name::parse(&cell::<String>(row, "name")?).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
-fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
+pub(super) fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
     Ok(Peer {
         name: name(row)?,
         role: role(row)?,
@@ -439,7 +458,7 @@ fn peer(row: &Row<'_>) -> Result<Peer, StoreError> {
     })
 }
 
-fn peer_and_certificate(row: &Row<'_>) -> Result<(Peer, Certificate), StoreError> {
+pub(super) fn peer_and_certificate(row: &Row<'_>) -> Result<(Peer, Certificate), StoreError> {
     let peer = peer(row)?;
     let holder = holder(peer.name.clone(), peer.role, row)?;
     Ok((peer, certificate_of(row, Some(holder))?))
@@ -455,7 +474,7 @@ fn holder(name: Name, role: Role, row: &Row<'_>) -> Result<Holder, StoreError> {
     Ok(Holder { name, role, algorithm: cell(row, "algorithm")?, key })
 }
 
-fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
+pub(super) fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
     let known: Option<i64> = cell(row, "peer")?;
     let holder = known.map(|_| holder(name(row)?, role(row)?, row)).transpose()?;
     certificate_of(row, holder)
@@ -479,7 +498,7 @@ fn revocation(row: &Row<'_>, at: i64) -> Result<Revocation, StoreError> {
     Ok(Revocation { at: Time::from_unix(at), reason: Reason::from_code(cell(row, "reason")?) })
 }
 
-fn target(row: &Row<'_>) -> Result<Target, StoreError> {
+pub(super) fn target(row: &Row<'_>) -> Result<Target, StoreError> {
     Ok(Target { dir: cell(row, "dir")?, server: cell(row, "server")?, added: time(row, "added")? })
 }
 
@@ -492,13 +511,13 @@ fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, StoreError> {
     })
 }
 
-const PEERS: &str =
+pub(super) const PEERS: &str =
     "SELECT p.name, p.role, p.created, p.note, p.bundle, p.recipients, c.serial AS current, p.entry FROM peer p JOIN certificate c ON c.id = p.current";
 
-const PEERS_AND_CERTIFICATES: &str =
+pub(super) const PEERS_AND_CERTIFICATES: &str =
     "SELECT p.name, p.role, p.created, p.note, p.bundle, p.recipients, c.serial AS current, c.* FROM peer p JOIN certificate c ON c.id = p.current";
 
-const CERTIFICATES: &str =
+pub(super) const CERTIFICATES: &str =
     "SELECT c.*, p.name AS name, p.role AS role FROM certificate c LEFT JOIN peer p ON p.id = c.peer";
 
 /// The row's own id of a certificate.
