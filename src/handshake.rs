@@ -250,7 +250,13 @@ fn words(error: &rustls::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::Algorithm;
+    use crate::{
+        inventory::Role,
+        pki::{self_sign, sign_leaf, Algorithm, CaProfile, IssuerCertificate, LeafProfile},
+        serial::Serial,
+        time::DAY,
+        validity::Validity,
+    };
     use proptest::prelude::*;
     use std::sync::LazyLock;
 
@@ -286,6 +292,37 @@ mod tests {
         let other = PrivateKey::generate(Algorithm::P256).ok().unwrap();
         let refused = tried(ca, der, &other, None);
         assert!(refused.iter().all(|refused| matches!(refused, Err(Refused::ByServer(_) | Refused::ByClient(_)))));
+    }
+
+    /// One key of each kind: the CA's, the server's and the client's may be the same, which nobody asks.
+    #[test]
+    fn every_mixture_of_keys_shakes_hands_in_both_versions() {
+        let now = Time::parse("2026-11-22").unwrap();
+        let (validity, serial) = (Validity::of_days(now, 30, DAY), |number| Serial::fresh([number; 16]));
+        let keys = Algorithm::ALL.map(|algorithm| PrivateKey::generate(algorithm).ok().unwrap());
+        for issuer_key in &keys {
+            let ca = CaProfile { common_name: "a CA".to_owned(), serial: serial(1), validity };
+            let ca = IssuerCertificate::parse(&self_sign(&ca, issuer_key).unwrap()).unwrap();
+            let authorities = [ca.der().to_vec()];
+            let leaf = |key: &PrivateKey, role, name: &str| {
+                let name = name.parse().unwrap();
+                let profile = LeafProfile { name, role, serial: serial(2), validity, addresses: vec![] };
+                [sign_leaf(&profile, key.spki(), &ca, issuer_key).unwrap()]
+            };
+            for (server_key, client_key) in
+                keys.iter().flat_map(|server| keys.iter().map(move |client| (server, client)))
+            {
+                let server = leaf(server_key, Role::Server, "server");
+                let client = leaf(client_key, Role::Client, "client");
+                let server = End { authorities: &authorities, chain: &server, key: server_key };
+                let client = End { authorities: &authorities, chain: &client, key: client_key };
+                for version in Version::ALL {
+                    let agreed = shake(version, now, &client, Arc::new(|_| Ok(())), &server, None);
+                    let mixture = [issuer_key, server_key, client_key].map(PrivateKey::algorithm);
+                    assert_eq!(agreed.map(|agreed| agreed.version), Ok(version), "{mixture:?}");
+                }
+            }
+        }
     }
 
     proptest! {

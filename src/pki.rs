@@ -20,6 +20,8 @@ mod profile;
 mod proof;
 mod read;
 mod request;
+mod rsa_private;
+mod rsa_public;
 #[cfg(test)]
 mod sample;
 

@@ -49,6 +49,8 @@ pub struct Settings {
     pub algorithm: Algorithm,
     /// `keys.keep`: how long the store keeps clients' private keys.
     pub keep: Keep,
+    /// `ca.algorithm`: for the CA that is made; as `keys.algorithm` when not set.
+    pub ca_algorithm: Algorithm,
     /// `ca.days`
     pub ca_days: u32,
     /// `crl.days`: as long as the CA when not set.
@@ -131,16 +133,18 @@ fn vpn_name(reader: &mut Reader, root: &Table, client: &Client) -> String {
 /// The sections with one or two keys, around the defaults of the large ones.
 fn small_sections(reader: &mut Reader, root: &Table) -> Settings {
     let keys = reader.section(root, "keys", &["algorithm", "keep"]);
-    let ca = reader.section(root, "ca", &["days"]);
+    let ca = reader.section(root, "ca", &["algorithm", "days"]);
     let crl = reader.section(root, "crl", &["days"]);
     let channel = reader.section(root, "control-channel", &["mode"]);
+    let algorithm = reader.one(&keys, "algorithm", &reader::parsed).map_or(Algorithm::P256, Read::into_value);
     Settings {
         vpn_name: String::new(),
         client: Client::default(),
         server: Server::default(),
         network: Network::default(),
-        algorithm: reader.one(&keys, "algorithm", &reader::parsed).map_or(Algorithm::P256, Read::into_value),
+        algorithm,
         keep: reader.one(&keys, "keep", &reader::parsed).map_or_else(Keep::default, Read::into_value),
+        ca_algorithm: reader.one(&ca, "algorithm", &reader::parsed).map_or(algorithm, Read::into_value),
         ca_days: reader.one(&ca, "days", &days).map_or(CA_DAYS, Read::into_value),
         crl_days: reader.one(&crl, "days", &days).map(Read::into_value),
         control_channel: reader

@@ -76,6 +76,12 @@ impl Credential {
     }
 }
 
+/// What should be known before a server gets a key of this kind, unless the settings say it of all keys.
+pub(super) fn note_on_server(algorithm: Algorithm, usual: Algorithm) -> Option<String> {
+    let told = algorithm == Algorithm::Ed25519 && usual != Algorithm::Ed25519;
+    told.then(|| "OpenVPN Connect and builds with mbed TLS connect to no server with an `ed25519` key".to_owned())
+}
+
 /// Refuses a request for a key that is not its sender's alone: the CA's, a server's, one that was given up as
 /// compromised. Says what else is known of the key, and of the name in the request.
 pub(super) fn examine(

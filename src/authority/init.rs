@@ -274,7 +274,7 @@ impl Making<'_> {
 
     /// Two CAs of one name in one file stop an OpenVPN server, hence the date (`ssl_openssl.c`, `tls_ctx_load_ca`).
     fn ca(&self, id: &str) -> Result<Ca, AuthorityError> {
-        let key = PrivateKey::generate(self.settings().algorithm)?;
+        let key = PrivateKey::generate(self.settings().ca_algorithm)?;
         let host = self.settings().client.remotes.first().map_or("", |remote| remote.host.as_str());
         let usual = || ca_name(host, self.now);
         let profile = CaProfile {

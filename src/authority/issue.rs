@@ -88,6 +88,9 @@ impl Authority {
         };
         let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
         let algorithm = asked.unwrap_or(workshop.settings.algorithm);
+        if request.role == Role::Server {
+            outcome.warnings.extend(credential::note_on_server(algorithm, workshop.settings.algorithm));
+        }
         let place = Credential::place_of(request.csr.as_ref());
         let (unlocked, wanted) = {
             let view = self.view()?;

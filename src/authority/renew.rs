@@ -170,6 +170,9 @@ impl Authority {
         events.extend(record_overlaps(&mut *writing, unlocked, now, workshop.settings.keep)?);
         let above = highest(&events);
         let servers = candidates.iter().any(|candidate| candidate.peer.role == Role::Server);
+        let kind = keys.first().filter(|_| servers).map(Credential::algorithm);
+        let noted = kind.and_then(|kind| credential::note_on_server(kind, workshop.settings.algorithm));
+        outcome.warnings.extend(noted);
         let shared = unlocked.shared(&*writing, servers, now)?;
         let bundles = workshop.bundles(shared.has_dh())?;
         let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);

@@ -69,6 +69,9 @@ pub struct Arguments {
     /// Keys of CA, servers and clients: p256, p384, rsa2048, rsa3072, rsa4096 or ed25519 [default: p256]
     #[arg(long, value_name = "ALG")]
     key: Option<Algorithm>,
+    /// The CA's key, when it is of another kind than the others [default: as --key]
+    #[arg(long, value_name = "ALG")]
+    ca_key: Option<Algorithm>,
     /// The CA's common name [default: openvpn HOST YYYY-MM-DD]
     #[arg(long, value_name = "NAME")]
     ca_name: Option<String>,
@@ -152,6 +155,7 @@ impl Arguments {
             routes: self.route.clone(),
             dns: self.dns.clone(),
             algorithm: self.key.unwrap_or(defaults.algorithm),
+            ca_algorithm: self.ca_key,
             ca_days: self.ca_days.unwrap_or(defaults.ca_days),
             control_channel: self.control_channel.unwrap_or(defaults.control_channel),
             ..defaults
@@ -165,6 +169,7 @@ impl Arguments {
             ("--route", !self.route.is_empty()),
             ("--dns", !self.dns.is_empty()),
             ("--key", self.key.is_some()),
+            ("--ca-key", self.ca_key.is_some()),
             ("--ca-days", self.ca_days.is_some()),
             ("--control-channel", self.control_channel.is_some()),
         ];
@@ -330,4 +335,5 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki init --remote vpn.example.com --issue client1
   vpnpki init --remote vpn.example.com:443/tcp --route 172.16.0.0/16 --publish /etc/openvpn/server
+  vpnpki init --remote vpn.example.com --ca-key rsa4096
   vpnpki init --remote 203.0.113.7 --recipient \"$(cat ~/.ssh/id_ed25519.pub)\" --recovery vpn.key";

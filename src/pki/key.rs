@@ -3,7 +3,7 @@
 
 use aws_lc_rs::{
     encoding::AsDer,
-    error::Unspecified,
+    error::{KeyRejected, Unspecified},
     rand::SystemRandom,
     signature::{
         EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, ECDSA_P256_SHA256_ASN1_SIGNING,
@@ -16,7 +16,7 @@ use spki::SubjectPublicKeyInfo;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    pki::{algorithm::Algorithm, pem, LockError, PemError, PublicKeyError},
+    pki::{algorithm::Algorithm, pem, rsa_private, LockError, PemError, PublicKeyError},
     secret::Secret,
 };
 
@@ -49,6 +49,15 @@ pub enum KeyError {
     /// PKCS#8 that is damaged or holds another kind of key.
     #[error("the private key is damaged or none of p256, p384, rsa2048, rsa3072, rsa4096, ed25519")]
     Unsupported,
+    /// An RSA key of which one prime is too short, or left out.
+    #[error("the RSA key's primes do not have half its length each")]
+    PrimeLengths,
+    /// An RSA key that Fermat's method, or a better one, would factor.
+    #[error("the RSA key's primes are equal or too close to each other")]
+    ClosePrimes,
+    /// An RSA key that is damaged, or was put together wrongly.
+    #[error("the RSA key is damaged: its numbers do not belong together")]
+    Inconsistent,
     /// A key whose public part we do not certify.
     #[error("the private key cannot be used")]
     Public(#[source] PublicKeyError),
@@ -103,7 +112,7 @@ impl PrivateKey {
             Err(KeyError::Traditional) if pem::mentions_text("Proc-Type: 4,ENCRYPTED", text) => {
                 Err(KeyError::Encrypted)
             }
-            Err(KeyError::Traditional) => Self::from_pair(Pair::read_traditional(text).ok_or(KeyError::Unsupported)?),
+            Err(KeyError::Traditional) => Self::from_pair(Pair::read_traditional(text)?),
             read => read,
         }
     }
@@ -139,7 +148,7 @@ impl PrivateKey {
     }
 
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        Self::from_pair(Pair::read(der).ok_or(KeyError::Unsupported)?)
+        Self::from_pair(Pair::read(der)?)
     }
 
     fn from_pair(pair: Pair) -> Result<Self, KeyError> {
@@ -158,27 +167,36 @@ enum Pair {
 
 impl Pair {
     /// Each reader refuses the keys of the others.
-    fn read(pkcs8: &[u8]) -> Option<Self> {
+    fn read(pkcs8: &[u8]) -> Result<Self, KeyError> {
+        if let Some(pkcs1) = rsa_private::within(pkcs8) {
+            rsa_private::check(pkcs1)?;
+            return Self::of_rsa(RsaKeyPair::from_pkcs8(pkcs8));
+        }
         let p256 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8);
         let p384 = || EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, pkcs8);
         (p256().map(|pair| Self::Ecdsa(Algorithm::P256, pair)))
             .or_else(|_| p384().map(|pair| Self::Ecdsa(Algorithm::P384, pair)))
             .or_else(|_| Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519))
-            .or_else(|_| RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa))
-            .ok()
+            .map_err(|_| KeyError::Unsupported)
     }
 
     /// PKCS#1 (RFC 8017, A.1.2) or SEC 1 (RFC 5915).
-    fn read_traditional(text: &[u8]) -> Option<Self> {
+    fn read_traditional(text: &[u8]) -> Result<Self, KeyError> {
         if let Ok(pkcs1) = pem::decode(pem::RSA_PRIVATE_KEY, text) {
-            return RsaKeyPair::from_der(&pkcs1).map(Self::Rsa).ok();
+            rsa_private::check(&pkcs1)?;
+            return Self::of_rsa(RsaKeyPair::from_der(&pkcs1));
         }
-        let sec1 = pem::decode(pem::EC_PRIVATE_KEY, text).ok()?;
+        let sec1 = pem::decode(pem::EC_PRIVATE_KEY, text).map_err(|_| KeyError::Unsupported)?;
         let p256 = || EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, &sec1);
         let p384 = || EcdsaKeyPair::from_private_key_der(&ECDSA_P384_SHA384_ASN1_SIGNING, &sec1);
         (p256().map(|pair| Self::Ecdsa(Algorithm::P256, pair)))
             .or_else(|_| p384().map(|pair| Self::Ecdsa(Algorithm::P384, pair)))
-            .ok()
+            .map_err(|_| KeyError::Unsupported)
+    }
+
+    /// Sizes and form are as they should be by now.
+    fn of_rsa(read: Result<RsaKeyPair, KeyRejected>) -> Result<Self, KeyError> {
+        read.map(Self::Rsa).map_err(|_| KeyError::Inconsistent)
     }
 
     fn spki(&self) -> der::Result<Vec<u8>> {

@@ -130,15 +130,19 @@ mod tests {
 
     #[test]
     fn key_usage_is_what_openvpn_connect_compares_with() {
-        for (role, key, octets) in [
-            (Role::Server, Algorithm::Rsa2048, [3, 2, 5, 0xa0]),
-            (Role::Server, Algorithm::P256, [3, 2, 3, 0x88]),
-            (Role::Server, Algorithm::Ed25519, [3, 2, 7, 0x80]),
-            (Role::Client, Algorithm::Rsa2048, [3, 2, 7, 0x80]),
-            (Role::Client, Algorithm::P384, [3, 2, 7, 0x80]),
+        let alone = [3, 2, 7, 0x80];
+        for (key, server) in [
+            (Algorithm::P256, [3, 2, 3, 0x88]),
+            (Algorithm::P384, [3, 2, 3, 0x88]),
+            (Algorithm::Rsa2048, [3, 2, 5, 0xa0]),
+            (Algorithm::Rsa3072, [3, 2, 5, 0xa0]),
+            (Algorithm::Rsa4096, [3, 2, 5, 0xa0]),
+            (Algorithm::Ed25519, alone),
         ] {
-            let profile = sample::leaf("server1", role);
-            assert_eq!(KeyUsage(profile.key_usage(key)).to_der().unwrap(), octets);
+            for (role, octets) in [(Role::Server, server), (Role::Client, alone)] {
+                let profile = sample::leaf("server1", role);
+                assert_eq!(KeyUsage(profile.key_usage(key)).to_der().unwrap(), octets, "{role} {key}");
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     name::Name,
     pki::{
         certificate::{framed, name, sign},
-        pem, read, Algorithm, PemError, PrivateKey, PublicKeyError, SignError,
+        pem, read, rsa_public, Algorithm, PemError, PrivateKey, PublicKeyError, SignError,
     },
 };
 
@@ -87,6 +87,7 @@ impl Request {
         let wanted = Wanted::from_der(&contents).map_err(|_| RequestError::Unreadable)?;
         let (spki, subject) = (encoded(wanted.public_key)?, encoded(wanted.subject)?);
         let algorithm = Algorithm::of(&spki).map_err(RequestError::Key)?;
+        rsa_public::examine(&spki).map_err(RequestError::Key)?;
         let kind = verifier(algorithm, signed.algorithm.oid).ok_or(RequestError::Signature)?;
         let signature = signed.signature.as_bytes().ok_or(RequestError::Unreadable)?;
         verify(kind, &spki, &contents, signature).ok_or(RequestError::Possession)?;

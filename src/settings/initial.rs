@@ -23,6 +23,8 @@ pub struct Initial {
     pub dns: Vec<IpAddr>,
     /// For all keys.
     pub algorithm: Algorithm,
+    /// For the CA's, where it is another one.
+    pub ca_algorithm: Option<Algorithm>,
     /// How `ta.key` is used.
     pub control_channel: ControlChannel,
     /// How long the CA holds.
@@ -41,6 +43,7 @@ impl Initial {
             routes,
             dns,
             algorithm: Algorithm::P256,
+            ca_algorithm: None,
             control_channel: ControlChannel::default(),
             ca_days: CA_DAYS,
             publish: Vec::new(),
@@ -63,6 +66,7 @@ struct Holes {
     routes: String,
     dns: String,
     algorithm: String,
+    ca_algorithm: Option<String>,
     control_channel: String,
     ca_days: u32,
     publish: Vec<String>,
@@ -76,6 +80,7 @@ impl Holes {
             routes: list(&initial.routes),
             dns: list(&initial.dns),
             algorithm: quoted(&initial.algorithm.to_string()),
+            ca_algorithm: initial.ca_algorithm.map(|algorithm| quoted(&algorithm.to_string())),
             control_channel: quoted(&initial.control_channel.to_string()),
             ca_days: initial.ca_days,
             publish: initial.publish.iter().map(|dir| quoted(dir)).collect(),
@@ -130,6 +135,7 @@ mod tests {
             routes: vec!["172.16.0.0/16".parse().unwrap(), "172.18.0.0/16".parse().unwrap()],
             dns: vec!["172.20.0.2".parse().unwrap(), "2001:db8::53".parse().unwrap()],
             algorithm: Algorithm::Rsa2048,
+            ca_algorithm: Some(Algorithm::P384),
             control_channel: ControlChannel::TlsAuth,
             ca_days: 100,
             publish: vec!["/etc/openvpn/server".to_owned(), "../a \"b\"".to_owned()],
@@ -139,7 +145,8 @@ mod tests {
         let Network { pool, routes, dns, .. } = settings.network;
         assert_eq!((pool, routes, dns), (chosen.pool, chosen.routes, chosen.dns));
         assert_eq!((settings.algorithm, settings.control_channel), (Algorithm::Rsa2048, ControlChannel::TlsAuth));
-        assert_eq!((settings.ca_days, settings.publish.mode), (100, PublishMode::Auto));
+        assert_eq!((settings.ca_algorithm, settings.ca_days), (Algorithm::P384, 100));
+        assert_eq!(settings.publish.mode, PublishMode::Auto);
         assert_eq!(settings.publish.dirs, chosen.publish.iter().map(std::path::PathBuf::from).collect::<Vec<_>>());
     }
 

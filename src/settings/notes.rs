@@ -11,9 +11,13 @@ pub fn of(settings: &Settings) -> Vec<String> {
     notes.extend(settings.client.tun_mtu.map(tun_mtu));
     notes.extend(directives("client.extra", Role::Client, &settings.client.extra));
     notes.extend(directives("server.extra", Role::Server, &settings.server.extra));
-    if settings.algorithm == Algorithm::Ed25519 {
-        notes.push("keys.algorithm: OpenVPN Connect and builds with mbed TLS cannot use `ed25519`".to_owned());
-    }
+    let edwards = [("keys.algorithm", settings.algorithm), ("ca.algorithm", settings.ca_algorithm)];
+    notes.extend(
+        edwards
+            .into_iter()
+            .find(|(_, algorithm)| *algorithm == Algorithm::Ed25519)
+            .map(|(field, _)| format!("{field}: OpenVPN Connect and builds with mbed TLS cannot use `ed25519`")),
+    );
     if settings.control_channel == ControlChannel::TlsCryptV2 {
         notes.push("control-channel.mode: `tls-crypt-v2` needs OpenVPN 2.5 or newer on servers and clients".to_owned());
     }

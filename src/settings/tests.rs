@@ -62,7 +62,7 @@ fn everything_can_be_set() {
          management = \"127.0.0.1 7505\"\ncrl-file = \"crl/crl.pem\"\nextra = [\"max-clients 9\"]\ndays = 90\ntemplate-without = [\"crl-verify\"]\n\
          reneg-sec = 10\nhand-window = 5\ntran-window = 6\n\
          [network]\npool = \"10.9.0.0/16\"\nroutes = [\"172.16.0.0/12\"]\ndns = [\"9.9.9.9\"]\nredirect-gateway = true\n\
-         [keys]\nalgorithm = \"rsa2048\"\nkeep = \"never\"\n[ca]\ndays = 99\n[crl]\ndays = 9\n\
+         [keys]\nalgorithm = \"rsa2048\"\nkeep = \"never\"\n[ca]\nalgorithm = \"p384\"\ndays = 99\n[crl]\ndays = 9\n\
          [control-channel]\nmode = \"tls-auth\"\n[publish]\nmode = \"manual\"\n",
     );
     let Settings { client, server, network, .. } = &settings;
@@ -78,7 +78,7 @@ fn everything_can_be_set() {
     assert_eq!((network.pool.to_string(), network.routes.len(), network.dns.len()), ("10.9.0.0/16".to_owned(), 1, 1));
     assert!(network.redirect_gateway);
     assert_eq!((settings.algorithm, settings.keep), (Algorithm::Rsa2048, Keep::Never));
-    assert_eq!((settings.ca_days, settings.crl_days), (99, Some(9)));
+    assert_eq!((settings.ca_algorithm, settings.ca_days, settings.crl_days), (Algorithm::P384, 99, Some(9)));
     assert_eq!((settings.control_channel, settings.publish.mode), (ControlChannel::TlsAuth, PublishMode::Manual));
 }
 
@@ -169,6 +169,7 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[network]\ndns = [\"0.0.0.0\"]", 4, "network.dns", "no name server"),
         ("[keys]\nalgorithm = \"rsa1024\"", 4, "keys.algorithm", "rsa1024"),
         ("[keys]\nkeep = \"sometimes\"", 4, "keys.keep", "until-revoked"),
+        ("[ca]\nalgorithm = \"dsa\"", 4, "ca.algorithm", "dsa"),
         ("[ca]\ndays = 36501", 4, "ca.days", "to 36500"),
         ("[crl]\ndays = 1.5", 4, "crl.days", "whole number"),
         ("[control-channel]\nmode = \"none\"", 4, "control-channel.mode", "tls-auth"),
@@ -195,7 +196,11 @@ fn what_may_surprise_is_noted() {
         .contains("where `vpn.example.com:1194/udp` leads, the one of the settings is at 1194/tcp"));
     assert!(notes("[server]\nport = 1195").contains("write `reachable-at = [\"1194/udp\"]`"));
     assert_eq!(notes("[server]\nport = 1195\nreachable-at = [\"1194\", \"443/tcp\"]"), "");
-    assert!(notes("[keys]\nalgorithm = \"ed25519\"").contains("mbed TLS"));
+    assert!(notes("[keys]\nalgorithm = \"ed25519\"")
+        .starts_with("keys.algorithm: OpenVPN Connect and builds with mbed TLS"));
+    assert!(
+        notes("[ca]\nalgorithm = \"ed25519\"").starts_with("ca.algorithm: OpenVPN Connect and builds with mbed TLS")
+    );
     assert!(notes("[control-channel]\nmode = \"tls-crypt-v2\"").contains("2.5 or newer"));
     assert_eq!(notes("[network]\nroutes = [\"172.16.0.0/16\"]"), "");
 }

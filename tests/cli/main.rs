@@ -20,6 +20,7 @@ mod golden;
 mod install;
 mod json;
 mod keyholders;
+mod keys;
 mod life;
 mod live;
 mod management;

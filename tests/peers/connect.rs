@@ -60,6 +60,24 @@ fn the_other_keys_connect() {
 
 #[test]
 #[ignore = "needs root and peers: tests/run"]
+fn mixtures_of_keys_connect() {
+    for (ca, server, client) in [
+        ("rsa2048", "p256", "p256"),
+        ("rsa4096", "ed25519", "p384"),
+        ("p256", "rsa2048", "ed25519"),
+        ("p384", "p256", "rsa4096"),
+        ("ed25519", "p384", "rsa3072"),
+    ] {
+        let site = Site::with_authority(&format!("--ca-key {ca} --key {server}"));
+        site.run(&format!("issue client1 --key {client}")).succeeds();
+        let network = Network::new(1);
+        let _server = site.server(&network, "server");
+        site.connects(&network, 0, "client1.ovpn");
+    }
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
 fn each_group_and_none_connects() {
     for group in ["none", "ffdhe2048", "ffdhe4096"] {
         both_bundles_connect(&format!("--dh {group}"));

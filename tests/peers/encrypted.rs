@@ -2,11 +2,7 @@
 //! `OpenVPN` connects with it.
 //! Knows the formats only as files that programs are given.
 
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::fs;
 
 use vpnpki::{
     pki::{read_pkcs12, Algorithm, KeyEncryption, LockError, Pkcs12Error, PrivateKey},
@@ -14,7 +10,7 @@ use vpnpki::{
 };
 
 use crate::{
-    common::Outcome,
+    mbed::Mbed,
     network::{Network, INSIDE},
     openvpn::OpenVpn,
     site::{chmod, Site},
@@ -60,53 +56,11 @@ fn encrypted_keys_are_read_by_openssl_and_gnutls() {
     }
 }
 
-/// Reads a key as `OpenVPN` with mbed TLS does (`ssl_mbedtls.c`, `tls_ctx_load_priv_file`), the passphrase from its input.
-const MBED: &str = r#"
-#include <mbedtls/pk.h>
-#include <mbedtls/version.h>
-#include <stdio.h>
-#include <string.h>
-
-int main(int argc, char **argv)
-{
-    mbedtls_pk_context key;
-    char line[256];
-    if (argc != 2 || !fgets(line, sizeof line, stdin))
-        return 2;
-    line[strcspn(line, "\n")] = 0;
-    mbedtls_pk_init(&key);
-    int code = mbedtls_pk_parse_keyfile(&key, argv[1], line);
-    printf("mbed TLS %s: ", MBEDTLS_VERSION_STRING);
-    if (code == 0)
-        printf("%s %u\n", mbedtls_pk_get_name(&key), (unsigned) mbedtls_pk_get_bitlen(&key));
-    else
-        printf("-0x%04x\n", (unsigned) -code);
-    return code != 0;
-}
-"#;
-
-/// What the program says of a file.
-fn mbed_reads(site: &Site, file: &str, passphrase: &str) -> Outcome {
-    let mut child = Command::new(site.path("mbed"))
-        .arg(site.path(file))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program that was compiled");
-    writeln!(child.stdin.take().expect("its input"), "{passphrase}").expect("a reader");
-    let output = child.wait_with_output().expect("its end");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let line = format!("mbed {file}");
-    Outcome { line, status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
-}
-
 #[test]
 #[ignore = "needs root and peers: tests/run"]
 fn mbed_tls_reads_the_keys_that_are_made_for_it_and_not_the_others() {
     let site = Site::new();
-    fs::write(site.path("mbed.c"), MBED).expect("a program");
-    site.tool("cc -Wall -Werror -o mbed mbed.c -lmbedcrypto").succeeds();
+    let mbed = Mbed::compiled(&site);
     for (algorithm, name) in
         [(Algorithm::P256, "EC 256"), (Algorithm::P384, "EC 384"), (Algorithm::Rsa2048, "RSA 2048")]
     {
@@ -115,10 +69,10 @@ fn mbed_tls_reads_the_keys_that_are_made_for_it_and_not_the_others() {
             let pem = key.to_encrypted_pem(&secret(), encryption).expect("an encrypted key");
             fs::write(site.path(file), pem.expose()).expect("a key");
         }
-        mbed_reads(&site, "des.key", PASSPHRASE).succeeds().says(name);
+        mbed.reads(&site, "des.key", PASSPHRASE).succeeds().says(name);
         // MBEDTLS_ERR_PK_PASSWORD_MISMATCH, and MBEDTLS_ERR_PKCS5_FEATURE_UNAVAILABLE
-        mbed_reads(&site, "des.key", "incorrect-horse").exits(1).says("-0x3b80");
-        mbed_reads(&site, "aes.key", PASSPHRASE).exits(1).says("-0x2e80");
+        mbed.reads(&site, "des.key", "incorrect-horse").exits(1).says("-0x3b80");
+        mbed.reads(&site, "aes.key", PASSPHRASE).exits(1).says("-0x2e80");
         site.tool("openssl pkey -in des.key -passin pass:correct-horse -noout").succeeds();
     }
 }

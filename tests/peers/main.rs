@@ -21,6 +21,8 @@ mod life;
 mod lints;
 mod lockout;
 mod made;
+mod mbed;
+mod mixtures;
 mod mount;
 mod network;
 mod openvpn;

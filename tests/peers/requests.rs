@@ -63,7 +63,7 @@ fn weak_and_strange_keys_of_openssl_are_refused() {
     let site = with_wishes();
     for (name, key, more, why) in [
         ("rsa1024", "rsa:1024", "", "the RSA key has 1024 bits"),
-        ("e3", "rsa:2048 -pkeyopt rsa_keygen_pubexp:3", "", "public exponent below 65537"),
+        ("e3", "rsa:2048 -pkeyopt rsa_keygen_pubexp:3", "", "another public exponent than 65537"),
         ("p521", "ec -pkeyopt ec_paramgen_curve:P-521", "", "the public key is none of p256"),
         ("k1", "ec -pkeyopt ec_paramgen_curve:secp256k1", "", "the public key is none of p256"),
         ("ed448", "ed448", "", "the public key is none of p256"),

@@ -15,7 +15,7 @@ pub enum KeyProof {
     Foreign,
     /// Not looked at, since nobody opened it.
     Closed,
-    /// Of a kind that is not read here.
+    /// Of a kind that is not read here, or too weak for us: it may work all the same.
     Unread(KeyError),
     /// None that can be used.
     Damaged(KeyError),
@@ -30,6 +30,8 @@ pub fn proven(text: &[u8], passphrase: Option<&Secret>, certificate: &Inspected)
         Err(
             error @ (KeyError::Unsupported
             | KeyError::Public(_)
+            | KeyError::PrimeLengths
+            | KeyError::ClosePrimes
             | KeyError::Locked(LockError::Unsupported(_) | LockError::TooMuchWork)),
         ) => KeyProof::Unread(error),
         Err(error) => KeyProof::Damaged(error),

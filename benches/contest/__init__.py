@@ -1,0 +1,1 @@
+"""The sections of benches/figures, and what they share."""
