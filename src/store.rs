@@ -6,8 +6,8 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 use crate::{
     files::FileError,
     inventory::{
-        ActId, Barred, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret, SecretKind,
-        SignedCrl, Status, StoredEntry, Target, Unlocker,
+        ActId, Barred, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret,
+        SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,

@@ -55,7 +55,11 @@ impl<'a> StoredCrl<'a> {
     }
 
     /// The DER of several, one after the other.
-    pub(super) fn in_a_row(view: &'a dyn View, issuer: u32, crls: impl Iterator<Item = CrlFacts>) -> Box<dyn Read + 'a> {
+    pub(super) fn in_a_row(
+        view: &'a dyn View,
+        issuer: u32,
+        crls: impl Iterator<Item = CrlFacts>,
+    ) -> Box<dyn Read + 'a> {
         let nothing: Box<dyn Read + 'a> = Box::new(io::empty());
         crls.fold(nothing, |before, facts| Box::new(before.chain(Self { view, issuer, facts }.der())))
     }

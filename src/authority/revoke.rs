@@ -310,8 +310,8 @@ impl Authority {
             let mut learned = 0;
             for entry in newer.crl.entries() {
                 let known = writing.certificate(&entry.serial)?;
-                let certificate = known
-                    .unwrap_or_else(|| due::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
+                let certificate =
+                    known.unwrap_or_else(|| due::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
                 let ends_a_hold = |refusal: Revocation| refusal.is_hold() && !entry.revocation.is_hold();
                 if certificate.refusal(self.now()).is_none_or(ends_a_hold) {
                     learned += 1;
@@ -415,9 +415,9 @@ fn listed(view: &dyn View, certificates: &[Certificate], now: Time) -> Result<bo
         serials.extend(Some(entry?.serial).filter(|serial| wanted.contains(serial)));
     }
     let signed = listing.validity.not_before();
-    Ok(certificates.iter().all(|certificate| {
-        serials.contains(&certificate.serial) || !certificate.belongs_on_crl(signed, Some(signed))
-    }))
+    Ok(certificates
+        .iter()
+        .all(|certificate| serials.contains(&certificate.serial) || !certificate.belongs_on_crl(signed, Some(signed))))
 }
 
 fn summaries(

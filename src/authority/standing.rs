@@ -70,7 +70,11 @@ impl<'a> Known<'a> {
         let Some(rung) = self.crls.iter().find(|crl| Some(crl.number) == list.number) else { return newer(there) };
         let ours = StoredCrl::newest(self.view, self.number, rung.due)?;
         let same = ours.map_or(Ok(false), |ours| there.is(ours.pem())).map_err(fault)?;
-        if same { Ok(Standing::Ahead) } else { newer(there) }
+        if same {
+            Ok(Standing::Ahead)
+        } else {
+            newer(there)
+        }
     }
 
     /// Whether it lists someone as revoked for good of whom the store does not know that. A hold may have been ended since.

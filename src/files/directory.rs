@@ -130,7 +130,13 @@ fn fill(
         stage_at(look_for(home, name.into())?, parts, visibility, overwrite, shape)
     };
     let stage_part = |part: &Part| {
-        stage_in(folder, part.name.as_ref(), Bytes::Here(part.bytes), Shape { visibility: part.visibility, ..shape }, overwrite)
+        stage_in(
+            folder,
+            part.name.as_ref(),
+            Bytes::Here(part.bytes),
+            Shape { visibility: part.visibility, ..shape },
+            overwrite,
+        )
     };
     let below = below.iter().map(stage_below).collect::<Result<_, _>>()?;
     Ok(StagedDirectory(Plan::Fill { below, files: here.iter().map(stage_part).collect::<Result<_, _>>()? }))

@@ -254,7 +254,11 @@ impl<R: Read> Octets<R> {
         let head = self.look(2)?;
         let length = 2 + usize::from(head[1].min(15));
         let (moment, rest) = moment(self.take(length)?).ok_or(StreamError::Form("a date is none"))?;
-        if rest.is_empty() { Ok(moment) } else { Err(StreamError::Form("a date is none")) }
+        if rest.is_empty() {
+            Ok(moment)
+        } else {
+            Err(StreamError::Form("a date is none"))
+        }
     }
 }
 
@@ -343,7 +347,9 @@ fn first(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 /// The inside of an element whose header was read already.
 fn value(element: &[u8], tag: u8) -> Option<&[u8]> {
     match element {
-        [found, length @ 0..=0x7f, inside @ ..] if *found == tag && inside.len() == usize::from(*length) => Some(inside),
+        [found, length @ 0..=0x7f, inside @ ..] if *found == tag && inside.len() == usize::from(*length) => {
+            Some(inside)
+        }
         [found, 0x81, _, inside @ ..] | [found, 0x82, _, _, inside @ ..] if *found == tag => Some(inside),
         _ => None,
     }

@@ -8,8 +8,8 @@ use rusqlite::{params, OptionalExtension, Params, Row};
 use super::{fault, Session};
 use crate::{
     inventory::{
-        Barred, Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation, Role,
-        SealedSecret, SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
+        Barred, Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation,
+        Role, SealedSecret, SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,

@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     inventory::{
-        change::begin_crl,
-        ledger::Hasher,
-        Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl, Unlocker,
+        change::begin_crl, ledger::Hasher, Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl,
+        Unlocker,
     },
     serial::Serial,
     store::{CommitError, CrlFacts, Draft, Mac, StoreError, Totals, View, Writing},
