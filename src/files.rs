@@ -13,8 +13,8 @@ mod stage;
 
 use std::{
     ffi::OsString,
-    io::Read,
-    os::fd::OwnedFd,
+    io::{self, Read},
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
 
@@ -29,7 +29,7 @@ pub use modes::is_exposed;
 pub use nursery::Nursery;
 pub(crate) use ownership::quoted;
 pub use ownership::{authority_directory_faults, check_authority_directory, DirectoryFault};
-pub use stage::{release_all, stage, Staged, Unreleased};
+pub use stage::{release_all, stage, stage_from, Staged, Unreleased};
 
 use folder::Folder;
 
@@ -95,6 +95,36 @@ pub enum FilesystemKind {
     Network,
 }
 
+/// A file that was opened: what is put in its place later does not change it.
+pub struct Opened {
+    path: PathBuf,
+    file: std::fs::File,
+    limit: usize,
+}
+
+impl Opened {
+    /// Its bytes from the first on, no more than were allowed.
+    pub fn bytes(&self) -> impl Read + '_ {
+        FromStart { opened: self, at: 0 }.take(self.limit as u64)
+    }
+}
+
+/// Reads beside others that read the same file.
+struct FromStart<'a> {
+    opened: &'a Opened,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.opened.file.read_at(buffer, self.at);
+        let fault = |error| io::Error::other(FileError::from_io(&self.opened.path, "read", error));
+        let many = read.map_err(fault)?;
+        self.at += many as u64;
+        Ok(many)
+    }
+}
+
 impl Visibility {
     /// The mode of a file.
     pub fn file_mode(self) -> u32 {
@@ -129,6 +159,19 @@ pub fn read_unfollowed(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> 
         return Err(FileError::NotAFile { path: path.to_owned() });
     }
     drain(path, opened, limit)
+}
+
+/// A regular file of at most `limit` bytes, opened to be read any number of times; an entry that is a link is refused.
+pub fn open_unfollowed(path: &Path, limit: usize) -> Result<Opened, FileError> {
+    let opened = open_to_read(path, OFlags::NONBLOCK | OFlags::NOFOLLOW)?;
+    let stat = rustix::fs::fstat(&opened).map_err(|errno| FileError::from_errno(path, "look at", errno))?;
+    if Standing::from(&stat).kind != Kind::File {
+        return Err(FileError::NotAFile { path: path.to_owned() });
+    }
+    if usize::try_from(stat.st_size).map_or(true, |size| size > limit) {
+        return Err(FileError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok(Opened { path: path.to_owned(), file: opened.into(), limit })
 }
 
 /// A passphrase or identity of at most 64 KiB. Pipes are read too, since shells hand secrets over as `<(command)`.

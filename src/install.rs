@@ -255,7 +255,7 @@ fn compare(file: &Path, crl: &Crl, number: u64, issuer: &IssuerCertificate) -> R
 
 /// Whether anything was written. A file that cannot be written, or read by its server, does not keep the list from another.
 fn put(place: &mut Place, pem: &[u8], server: &ServerDirectory) -> bool {
-    let reached = match publish::put(&place.file, pem) {
+    let reached = match publish::put(&place.file, || pem) {
         Ok(reached) => reached,
         Err(error) => {
             (place.state, place.problem) = (PlaceState::Failed, Some(error.to_string()));

@@ -7,7 +7,7 @@ pub mod due;
 pub mod ledger;
 pub mod peer;
 
-pub use certificate::{Certificate, Holder, KeyPlace, Reason, Revocation, Status};
+pub use certificate::{Barred, Certificate, Holder, KeyPlace, Reason, Revocation, Status};
 pub use change::{Change, Identity, Issuer, Parameter, SealedSecret, SecretKind, SignedCrl, Target, Unlocker};
 pub use ledger::{ActId, Digest, Entry, EntryFault, Event, Head, StoredEntry};
 pub use peer::{Peer, Role};

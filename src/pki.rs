@@ -9,6 +9,7 @@ mod certificate;
 pub mod check;
 mod crl;
 mod encrypted;
+mod gathered;
 pub mod inspect;
 mod issuer;
 mod key;
@@ -29,7 +30,10 @@ pub use address::{Address, AddressError};
 pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError, SignedLeaf};
 pub use check::Violation;
-pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
+pub use crl::{
+    sign_crl, sign_crl_in_parts, Armoured, Crl, CrlError, CrlProfile, CrlStream, CrlSum, Parts, RevokedEntry, Shelf,
+    StreamError, Unarmoured,
+};
 pub use encrypted::{encrypted_pem, key_lock, KeyEncryption, KeyLock};
 pub use inspect::{inspect, Inspected};
 pub use issuer::IssuerCertificate;

@@ -7,7 +7,10 @@ mod directives;
 mod readable;
 mod server;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 pub use after::{After, AfterError};
 pub use readable::{readable_by, Unreadable};
@@ -100,6 +103,15 @@ pub enum PublishError {
         /// The CRL.
         path: PathBuf,
     },
+    /// What is there, or what goes there, could not be read.
+    #[error("`{}` could not be held against the newest CRL", shown(.path))]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The disk.
     #[error(transparent)]
     File(#[from] FileError),
@@ -114,22 +126,63 @@ pub fn current(path: &Path) -> Result<Option<Vec<u8>>, PublishError> {
     }
 }
 
+/// The CRL at `path`, to be read any number of times; none when there is no file. A link is refused.
+pub fn open(path: &Path) -> Result<Option<PublishedCrl>, PublishError> {
+    match files::open_unfollowed(path, CRL_LIMIT) {
+        Ok(opened) => Ok(Some(PublishedCrl(opened))),
+        Err(error) if error.not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A file that a server reads its CRL from, as it was when it was opened.
+pub struct PublishedCrl(files::Opened);
+
+impl PublishedCrl {
+    /// Its bytes from the first on.
+    pub fn text(&self) -> impl Read + '_ {
+        self.0.bytes()
+    }
+
+    /// Whether it holds just these bytes.
+    pub fn is(&self, mut other: impl Read) -> io::Result<bool> {
+        let (mut text, mut one, mut two) = (self.text(), Vec::new(), Vec::new());
+        loop {
+            one.clear();
+            two.clear();
+            text.by_ref().take(AT_ONCE).read_to_end(&mut one)?;
+            other.by_ref().take(AT_ONCE).read_to_end(&mut two)?;
+            if one != two || one.is_empty() {
+                return Ok(one == two);
+            }
+        }
+    }
+}
+
 /// Puts a CRL at `path` in one step, mode 0644, and reads it back. The same bytes are left alone if everybody may read
 /// them; else the file is replaced and its time of change moves on by a second or more, since a server looks again only
 /// when time (whole seconds) or size differ (`OpenVPN`, `ssl.c`, `tls_ctx_reload_crl`). Hold the publish lock.
-pub fn put(path: &Path, pem: &[u8]) -> Result<Reached, PublishError> {
+pub fn put<R: Read>(path: &Path, pem: impl Fn() -> R) -> Result<Reached, PublishError> {
     let standing = files::standing(path)?;
     let readable = standing.is_some_and(|found| found.kind == Kind::File && found.mode & 0o444 == 0o444);
-    if readable && current(path)?.as_deref() == Some(pem) {
+    if readable && holds(path, pem())? {
         return Ok(Reached::Already);
     }
-    files::stage(path, pem, Visibility::Public, Overwrite::Replace, None)?.release()?;
-    if current(path)?.as_deref() == Some(pem) {
+    files::stage_from(path, &mut pem(), Visibility::Public, Overwrite::Replace, None)?.release()?;
+    if holds(path, pem())? {
         Ok(Reached::Written)
     } else {
         Err(PublishError::ReadBack { path: path.to_owned() })
     }
 }
+
+fn holds(path: &Path, pem: impl Read) -> Result<bool, PublishError> {
+    let Some(there) = open(path)? else { return Ok(false) };
+    there.is(pem).map_err(|source| PublishError::Unread { path: path.to_owned(), source })
+}
+
+/// How many bytes of two files are held against each other at once.
+const AT_ONCE: u64 = 64 * 1024;
 
 /// The most bytes a CRL may have: far above that of a million revoked certificates (40 MB).
 pub const CRL_LIMIT: usize = 256 * 1024 * 1024;
@@ -144,7 +197,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crl.pem");
         assert_eq!(current(&path).unwrap(), None);
-        assert_eq!(put(&path, b"one").unwrap(), Reached::Written);
+        assert_eq!(put(&path, || &b"one"[..]).unwrap(), Reached::Written);
         assert_eq!(current(&path).unwrap().as_deref(), Some(b"one".as_slice()));
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
         assert_eq!(files::list(dir.path()).unwrap(), ["crl.pem"]);
@@ -154,11 +207,11 @@ mod tests {
     fn the_same_bytes_are_left_alone_and_others_move_the_time_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crl.pem");
-        put(&path, b"one").unwrap();
+        put(&path, || &b"one"[..]).unwrap();
         let first = path.metadata().unwrap();
-        assert_eq!(put(&path, b"one").unwrap(), Reached::Already);
+        assert_eq!(put(&path, || &b"one"[..]).unwrap(), Reached::Already);
         assert_eq!(path.metadata().unwrap().ino(), first.ino());
-        assert_eq!(put(&path, b"two").unwrap(), Reached::Written);
+        assert_eq!(put(&path, || &b"two"[..]).unwrap(), Reached::Written);
         assert!(path.metadata().unwrap().mtime() > first.mtime());
     }
 
@@ -167,7 +220,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crl.pem");
         files::create_private(&path).unwrap();
-        assert_eq!(put(&path, b"").unwrap(), Reached::Written);
+        assert_eq!(put(&path, || &b""[..]).unwrap(), Reached::Written);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o644);
     }
 
@@ -177,7 +230,7 @@ mod tests {
         let [path, other] = ["crl.pem", "other"].map(|name| dir.path().join(name));
         files::create_private(&other).unwrap();
         symlink(&other, &path).unwrap();
-        assert!(matches!(put(&path, b"one"), Err(PublishError::File(FileError::Symlink { .. }))));
+        assert!(matches!(put(&path, || &b"one"[..]), Err(PublishError::File(FileError::Symlink { .. }))));
         assert!(matches!(current(&path), Err(PublishError::File(FileError::Symlink { .. }))));
         assert_eq!(files::read(&other, 9).unwrap(), b"");
     }

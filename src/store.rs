@@ -6,8 +6,8 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 use crate::{
     files::FileError,
     inventory::{
-        ActId, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret, SecretKind,
-        SignedCrl, Status, StoredEntry, Target, Unlocker,
+        ActId, Barred, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret,
+        SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,
@@ -86,6 +86,8 @@ pub trait View {
     fn servers(&self) -> Result<Vec<(Peer, Certificate)>, StoreError>;
     /// Every certificate of an issuer for which a revocation is recorded, by serial.
     fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
+    /// Of those the first `most` whose serials come after one, by serial; less of each than [`View::revoked`] gives.
+    fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError>;
     /// Every certificate of an issuer that was renewed and for which no revocation for good is recorded, by the end of its
     /// overlap.
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
@@ -93,6 +95,10 @@ pub trait View {
     fn overlap_is_over(&self, issuer: u32, now: Time) -> Result<bool, StoreError>;
     /// The newest CRL that is due at `now`.
     fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError>;
+    /// A part of a CRL's DER, counted from 0; none after the last.
+    fn crl_part(&self, issuer: u32, number: u64, part: u32) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The ledger entry with which a CRL was recorded.
+    fn crl_entry(&self, issuer: u32, number: u64) -> Result<Option<u64>, StoreError>;
     /// The number, dates and count of the newest CRL that is due at `now`, without its bytes.
     fn crl_facts(&self, issuer: u32, now: Time) -> Result<Option<CrlFacts>, StoreError>;
     /// Every CRL there is: the one that was due when it was signed, then those that were signed in advance.
@@ -130,6 +136,14 @@ pub trait View {
 pub trait Writing: View {
     /// Takes a fact over.
     fn record(&mut self, change: &Change) -> Result<(), StoreError>;
+    /// Begins a CRL of an issuer; what lies there under its number is removed.
+    fn begin_crl(&self, issuer: u32, number: u64) -> Result<(), StoreError>;
+    /// Lays down a part of it, in any order; counted from 0 without gaps.
+    fn put_crl_part(&self, issuer: u32, number: u64, part: u32, der: &[u8]) -> Result<(), StoreError>;
+    /// Takes over the CRL whose parts were laid down, as [`Change::Crl`] does.
+    fn record_crl(&mut self, issuer: u32, crl: &CrlFacts) -> Result<(), StoreError>;
+    /// Takes over the CRLs whose parts were laid down, as [`Change::Ladder`] does.
+    fn record_ladder(&mut self, issuer: u32, rungs: &[CrlFacts]) -> Result<(), StoreError>;
     /// Gives every ledger entry that has a MAC a new one, for a vault with another key.
     fn remac(&mut self, mac: &Mac<'_>) -> Result<(), StoreError>;
     /// Appends a ledger entry for all that was recorded since the last one; nothing is durable before `commit`.
@@ -199,6 +213,13 @@ pub struct CrlFacts {
     pub entries: u64,
     /// From when on servers should have it.
     pub due: Time,
+}
+
+impl From<&SignedCrl> for CrlFacts {
+    fn from(crl: &SignedCrl) -> Self {
+        let SignedCrl { number, validity, entries, due, .. } = *crl;
+        Self { number, validity, entries, due }
+    }
 }
 
 /// Counts of current certificates.

@@ -230,7 +230,7 @@ impl Making<'_> {
         writing.record(&Change::Crl(crl.clone()))?;
         let mut events = vec![Event::Initialised { ca: ca.issuer.common_name() }];
         events.push(Event::signed(&crl));
-        let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
+        let mut outcome = self.outcome(&ca, CrlSummary::of(&(&crl).into()));
         let shared = self.shared(&ca.issuer, control_key, &crl.der)?;
         let mut staged = Vec::new();
         for leaf in leaves {

@@ -1,19 +1,22 @@
 //! Whether a revocation has arrived: each published CRL is read back from the disk, each server asked who is connected.
 //! Only looks; what is missing is part of the outcome, and nothing is taken on trust from the act before.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
 use crate::{
     authority::{
+        listing::Listing,
         live::{Asked, Connected},
         publishing::{newest, Reached, TargetState},
         revoke::RevokedCertificate,
         Authority, AuthorityError,
     },
     name::Name,
-    pki::Crl,
     publish,
     serial::Serial,
     settings::Publishing,
@@ -117,11 +120,14 @@ fn prove_list(view: &dyn View, target: Reached, revoked: &[&RevokedCertificate])
 /// The serials that the file lacks. One whose certificate ended long ago need not be there (RFC 5280, 3.3).
 fn missing(view: &dyn View, file: &Path, revoked: &[&RevokedCertificate]) -> Result<Vec<Serial>, AuthorityError> {
     let all = || revoked.iter().map(|one| one.serial).collect();
-    let Some(crl) = publish::current(file).ok().flatten().and_then(|pem| Crl::from_pem(&pem).ok()) else {
-        return Ok(all());
-    };
-    let listed: std::collections::HashSet<Serial> = crl.entries().iter().map(|entry| entry.serial).collect();
-    let issued = crl.validity().not_before();
+    let Some(there) = publish::open(file).ok().flatten() else { return Ok(all()) };
+    let Ok(crl) = Listing::of_anyone(&there) else { return Ok(all()) };
+    let wanted: HashSet<Serial> = revoked.iter().map(|one| one.serial).collect();
+    let mut listed = HashSet::new();
+    for entry in crl.entries()? {
+        listed.extend(Some(entry?.serial).filter(|serial| wanted.contains(serial)));
+    }
+    let issued = crl.validity.not_before();
     let mut missing = Vec::new();
     for serial in revoked.iter().map(|one| one.serial).filter(|serial| !listed.contains(serial)) {
         if view.certificate(&serial)?.is_none_or(|known| known.belongs_on_crl(issued, Some(issued))) {

@@ -1,28 +1,26 @@
 //! Publishing: the newest CRL of the store goes to every target, level-triggered and serial under one lock.
 //! Nothing remembers that a target is behind; whoever comes compares again.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::{
     authority::{
         after::Ran,
+        listing::{lacking, Listing, StoredCrl},
         standing::{Known, Standing},
         target::server_name,
         Authority, AuthorityError,
     },
     files,
-    inventory::SignedCrl,
     pki::{Crl, IssuerCertificate},
-    publish::{self, PublishError, ServerDirectory, Unreadable},
+    publish::{self, PublishError, PublishedCrl, ServerDirectory, Unreadable},
     serial::Serial,
     settings::{PublishMode, Publishing},
     store::View,
     time::Time,
+    validity::Validity,
 };
 
 /// What came of publishing.
@@ -180,7 +178,7 @@ impl Authority {
             desk.check()?;
         }
         let targets = found.into_iter().map(|found| desk.put(found)).collect();
-        let number = desk.known.current()?.crl.number;
+        let number = desk.known.current()?.facts.number;
         Ok(Published { number, targets, faulty: publishing.faulty, ..Published::default() })
     }
 
@@ -197,19 +195,19 @@ impl Authority {
     /// Whom the CRL of now refuses and the one in a target does not: the servers that read that one let them in. What a
     /// server does whose file is gone, or is no CRL of ours, cannot be told from here.
     pub fn let_in(&self, view: &dyn View, target: &Reached) -> Result<Vec<Serial>, AuthorityError> {
-        let Some(there) = self.crl_there(view, target)? else { return Ok(Vec::new()) };
-        let refused: BTreeSet<Serial> = there.entries().iter().map(|entry| entry.serial).collect();
+        let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
+        let Some(file) = opened(target) else { return Ok(Vec::new()) };
+        let Ok(there) = Listing::published(&file, &issuer) else { return Ok(Vec::new()) };
         let (_, newest) = newest(view, self.now())?;
-        let wanted = Crl::from_der(&newest.der)?;
-        Ok(wanted.entries().iter().map(|entry| entry.serial).filter(|serial| !refused.contains(serial)).collect())
+        let open = lacking(newest.entries()?, there.serials()?);
+        open.map(|entry| entry.map(|entry| entry.serial)).collect()
     }
 
-    /// The CRL that servers read in a target, when it is there and our CA signed it.
-    pub fn crl_there(&self, view: &dyn View, target: &Reached) -> Result<Option<Crl>, AuthorityError> {
+    /// When the CRL that servers read in a target holds, when it is there and our CA signed it.
+    pub fn validity_there(&self, view: &dyn View, target: &Reached) -> Result<Option<Validity>, AuthorityError> {
         let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
-        let pem = target.file.as_deref().and_then(|file| publish::current(file).ok().flatten());
-        let there = pem.and_then(|pem| Crl::from_pem(&pem).ok());
-        Ok(there.filter(|crl| crl.verify(&issuer).is_ok()))
+        let there = opened(target);
+        Ok(there.and_then(|there| Some(Listing::published(&there, &issuer).ok()?.validity)))
     }
 
     /// CRLs in targets that our CA signed with a higher number than the store knows.
@@ -243,9 +241,9 @@ impl Authority {
                 Err(_) => continue,
             };
             for file in server.crls() {
-                match publish::current(file) {
+                match publish::open(file) {
                     Ok(there) => {
-                        if let Some(Standing::Newer(crl)) = there.map(|pem| known.judge(&pem)).transpose()? {
+                        if let Some(Standing::Newer(crl)) = there.map(|there| known.judge(&there)).transpose()? {
                             found.push(NewerCrl { dir: dir.clone(), crl });
                         }
                     }
@@ -272,19 +270,23 @@ impl Authority {
         dirs.is_ok_and(|dirs| dirs.is_empty())
     }
 
-    /// The newest CRL, held against the CA beside it.
-    pub fn newest_crl(&self, view: &dyn View) -> Result<SignedCrl, AuthorityError> {
-        Ok(newest(view, self.now())?.1)
+    /// The newest CRL, held against the CA beside it, and what is on it.
+    pub fn newest_crl<'v>(&self, view: &'v dyn View) -> Result<(StoredCrl<'v>, Listing<'v>), AuthorityError> {
+        newest(view, self.now())
     }
 }
 
 /// The newest CRL, held against the CA beside it: a CRL of another CA is silently useless to OpenVPN.
-pub(super) fn newest(view: &dyn View, now: Time) -> Result<(IssuerCertificate, SignedCrl), AuthorityError> {
+pub(super) fn newest(view: &dyn View, now: Time) -> Result<(StoredCrl<'_>, Listing<'_>), AuthorityError> {
     let facts = view.issuer()?;
     let issuer = IssuerCertificate::parse(&facts.certificate)?;
-    let crl = view.crl(facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
-    Crl::from_der(&crl.der)?.verify(&issuer)?;
-    Ok((issuer, crl))
+    let crl = StoredCrl::newest(view, facts.number, now)?.ok_or(AuthorityError::NoCrl)?;
+    let listing = crl.listing(Some(&issuer))?;
+    Ok((crl, listing))
+}
+
+fn opened(target: &Reached) -> Option<PublishedCrl> {
+    target.file.as_deref().and_then(|file| publish::open(file).ok().flatten())
 }
 
 /// What is held against each target.
@@ -308,7 +310,7 @@ impl<'a> Desk<'a> {
 
     /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
     fn check(&self) -> Result<(), AuthorityError> {
-        Ok(Crl::from_der(&self.known.current()?.crl.der)?.verify(&self.known.issuer)?)
+        self.known.current()?.listing(Some(&self.known.issuer)).map(drop)
     }
 
     /// How every file that servers read in this directory stands.
@@ -340,7 +342,7 @@ impl<'a> Desk<'a> {
     }
 
     fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
-        let there = match publish::current(file) {
+        let there = match publish::open(file) {
             Ok(Some(there)) => there,
             Ok(None) => return Reached::of(dir, Some(file), TargetState::Behind),
             Err(error) => return Reached::failed(dir, Some(file), error.to_string()),
@@ -364,7 +366,7 @@ impl<'a> Desk<'a> {
             Ok(current) => current,
             Err(error) => return Reached::failed(&reached.dir, Some(file), error.to_string()),
         };
-        match publish::put(file, current.pem.as_bytes()) {
+        match publish::put(file, || current.pem()) {
             Ok(publish::Reached::Written) => readable(&reached.dir, file, TargetState::Published, &readers),
             Ok(publish::Reached::Already) => readable(&reached.dir, file, TargetState::Current, &readers),
             Err(error) => Reached::failed(&reached.dir, Some(file), error.to_string()),

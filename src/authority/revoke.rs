@@ -1,10 +1,13 @@
 //! `revoke`, `suspend`, `resume` and `crl refresh`: who may no longer connect is recorded, a CRL says so, every target
 //! gets it. Depends on nothing else: neither on other settings and templates nor on a store in perfect order.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use crate::{
     authority::{
+        due,
         publishing::{NewerCrl, Published, Skipped},
         signing::{self, Wishes},
         trust,
@@ -17,7 +20,7 @@ use crate::{
     name::Name,
     serial::Serial,
     settings::{Keep, PublishMode, Publishing},
-    store::{View, Writing},
+    store::{CrlFacts, View, Writing},
     time::Time,
 };
 
@@ -307,8 +310,8 @@ impl Authority {
             let mut learned = 0;
             for entry in newer.crl.entries() {
                 let known = writing.certificate(&entry.serial)?;
-                let certificate = known
-                    .unwrap_or_else(|| signing::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
+                let certificate =
+                    known.unwrap_or_else(|| due::unknown(issuer.validity(), unlocked.number, entry.serial, self.now()));
                 let ends_a_hold = |refusal: Revocation| refusal.is_hold() && !entry.revocation.is_hold();
                 if certificate.refusal(self.now()).is_none_or(ends_a_hold) {
                     learned += 1;
@@ -328,7 +331,7 @@ impl Authority {
 }
 
 impl CrlSummary {
-    pub(super) fn of(crl: &crate::inventory::SignedCrl) -> Self {
+    pub(super) fn of(crl: &CrlFacts) -> Self {
         Self {
             number: crl.number,
             entries: crl.entries,
@@ -405,13 +408,16 @@ fn listed(view: &dyn View, certificates: &[Certificate], now: Time) -> Result<bo
     if certificates.is_empty() {
         return Ok(true);
     }
-    let (_, crl) = super::publishing::newest(view, now)?;
-    let crl = crate::pki::Crl::from_der(&crl.der)?;
-    let serials: std::collections::HashSet<Serial> = crl.entries().iter().map(|entry| entry.serial).collect();
-    let published = Some(crl.validity().not_before());
-    Ok(certificates.iter().all(|certificate| {
-        serials.contains(&certificate.serial) || !certificate.belongs_on_crl(crl.validity().not_before(), published)
-    }))
+    let (_, listing) = super::publishing::newest(view, now)?;
+    let wanted: HashSet<Serial> = certificates.iter().map(|certificate| certificate.serial).collect();
+    let mut serials = HashSet::new();
+    for entry in listing.entries()? {
+        serials.extend(Some(entry?.serial).filter(|serial| wanted.contains(serial)));
+    }
+    let signed = listing.validity.not_before();
+    Ok(certificates
+        .iter()
+        .all(|certificate| serials.contains(&certificate.serial) || !certificate.belongs_on_crl(signed, Some(signed))))
 }
 
 fn summaries(

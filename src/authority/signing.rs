@@ -1,14 +1,18 @@
 //! Signing CRLs inside a writing transaction: derived from the inventory, never shrinking, checked before recorded; and
 //! with each the later ones that can be foreseen. Knows nothing of where a CRL goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::{
-    authority::{AuthorityError, Unlocked},
-    inventory::{Certificate, Change, Event, Parameter, Reason, Revocation, SignedCrl},
-    pki::{self, Crl, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry},
+    authority::{
+        due::Due,
+        listing::{fault, merged, Entries, StoredCrl},
+        AuthorityError, Unlocked,
+    },
+    inventory::{Change, Digest, Event, Parameter, Reason, Revocation, SignedCrl},
+    pki::{self, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry, Shelf},
     serial::Serial,
-    store::{Entries, View, Writing},
+    store::{CrlFacts, View, Writing},
     time::{Time, DAY},
     validity::Validity,
 };
@@ -31,30 +35,29 @@ pub(super) fn sign_crl(
     now: Time,
     wishes: Wishes,
     pending: &[Event],
-) -> Result<(SignedCrl, Vec<Event>), AuthorityError> {
-    let desk = Desk { issuer: unlocked.issuer()?, key: unlocked.issuer_key(&*writing)?, unlocked, days: wishes.days };
-    let last = writing.crl(unlocked.number, now)?;
-    let Due { mut revoked, later, forgotten } = due(&*writing, unlocked, last.as_ref(), now, pending)?;
+) -> Result<(CrlFacts, Vec<Event>), AuthorityError> {
+    let issuer = unlocked.issuer()?;
+    let (key, number) = (unlocked.issuer_key(&*writing)?, unlocked.number);
+    let due = Due::of(&*writing, unlocked, now, pending)?;
     let mut events = Vec::new();
-    for certificate in forgotten {
-        events.extend(Event::revoked(&certificate));
-        writing.record(&Change::Certificate(certificate))?;
+    for certificate in &due.forgotten {
+        events.extend(Event::revoked(certificate));
+        writing.record(&Change::Certificate(certificate.clone()))?;
     }
-    let known = writing.crls(unlocked.number)?;
-    let number = known.iter().map(|crl| crl.number).max().unwrap_or(0).max(wishes.above) + 1;
-    let crl = desk.sign(number, &revoked, now)?;
+    let known = writing.crls(number)?;
+    let first = known.iter().map(|crl| crl.number).max().unwrap_or(0).max(wishes.above) + 1;
+    let desk = Desk { writing: &*writing, issuer, key, number, days: wishes.days };
+    let (crl, sha256) = desk.sign(first, &mut due.listed(desk.writing, number), now)?;
     let mut rungs = Vec::new();
-    for due in days_ahead(now, ladder_weeks(&*writing)?, wishes.days, &later, desk.issuer.validity()) {
-        for (ends, serial) in later.iter().filter(|(ends, _)| *ends <= due) {
-            revoked.entry(*serial).or_insert(Revocation { at: *ends, reason: Reason::Superseded });
-        }
-        rungs.push(desk.sign(number + 1 + rungs.len() as u64, &revoked, due)?);
+    for day in days_ahead(now, ladder_weeks(&*writing)?, wishes.days, &due.later, issuer.validity()) {
+        let number = first + 1 + rungs.len() as u64;
+        rungs.push(desk.sign(number, &mut desk.foreseen(crl, &due.later, day)?, day)?.0);
     }
-    events.push(Event::signed(&crl));
-    events.extend(Event::ladder(&rungs));
-    writing.record(&Change::Crl(crl.clone()))?;
+    events.push(Event::CrlSigned { number: crl.number, validity: crl.validity, entries: crl.entries, sha256 });
+    events.extend(desk.ladder(&rungs)?);
+    writing.record_crl(number, &crl)?;
     if !rungs.is_empty() || known.len() > 1 {
-        writing.record(&Change::Ladder(unlocked.number, rungs))?;
+        writing.record_ladder(number, &rungs)?;
     }
     Ok((crl, events))
 }
@@ -66,7 +69,9 @@ pub(super) fn first_crl(
     now: Time,
     days: Option<u32>,
 ) -> Result<SignedCrl, AuthorityError> {
-    signed(1, 1, &BTreeMap::new(), issuer, key, crl_validity(issuer.validity(), now, days), now)
+    let (number, validity) = (1, crl_validity(issuer.validity(), now, days));
+    let der = pki::sign_crl(&CrlProfile { number, validity, signed_at: now }, &[], issuer, key)?;
+    Ok(SignedCrl { issuer: 1, number, validity, entries: 0, due: now, der })
 }
 
 /// For how many weeks CRLs are signed in advance.
@@ -85,39 +90,66 @@ pub(super) fn ladder_step(days: u32) -> i64 {
     i64::from(days / 2).clamp(1, 7)
 }
 
-/// Whoever signs, and how long it holds.
+/// Whoever signs, where it is laid down, and how long it holds.
 struct Desk<'a> {
+    writing: &'a dyn Writing,
     issuer: &'a IssuerCertificate,
     key: PrivateKey,
-    unlocked: &'a Unlocked,
+    number: u32,
     days: Option<u32>,
 }
 
 impl Desk<'_> {
-    fn sign(
-        &self,
-        number: u64,
-        revoked: &BTreeMap<Serial, Revocation>,
-        due: Time,
-    ) -> Result<SignedCrl, AuthorityError> {
+    /// Lays a CRL down in the store; its SHA-256 beside it.
+    fn sign(&self, number: u64, entries: &mut Entries, due: Time) -> Result<(CrlFacts, Digest), AuthorityError> {
         let validity = crl_validity(self.issuer.validity(), due, self.days);
-        signed(self.unlocked.number, number, revoked, self.issuer, &self.key, validity, due)
+        let profile = CrlProfile { number, validity, signed_at: due };
+        let drawer = Drawer { writing: self.writing, issuer: self.number, number };
+        self.writing.begin_crl(self.number, number)?;
+        let sum = pki::sign_crl_in_parts(&profile, entries, self.issuer, &self.key, &drawer)?;
+        Ok((CrlFacts { number, validity, entries: sum.entries, due }, Digest(sum.sha256)))
+    }
+
+    /// What a CRL that is due on a later day lists: all that the one of now lists, and whose overlap is over by then.
+    fn foreseen(&self, now: CrlFacts, later: &[(Time, Serial)], day: Time) -> Result<Entries<'_>, AuthorityError> {
+        let over = |&(at, serial): &(Time, Serial)| RevokedEntry {
+            serial,
+            revocation: Revocation { at, reason: Reason::Superseded },
+        };
+        let mut over: Vec<RevokedEntry> = later.iter().filter(|(ends, _)| *ends <= day).map(over).collect();
+        over.sort_by_key(|entry| entry.serial);
+        over.dedup_by_key(|entry| entry.serial);
+        let now = StoredCrl::laid_down(self.writing, self.number, now);
+        Ok(merged(now.listing(None)?.entries()?, over))
+    }
+
+    /// That these CRLs were signed in advance; none when there are none.
+    fn ladder(&self, rungs: &[CrlFacts]) -> Result<Option<Event>, AuthorityError> {
+        let (Some(first), Some(last)) = (rungs.first(), rungs.last()) else { return Ok(None) };
+        let all = StoredCrl::in_a_row(self.writing, self.number, rungs.iter().copied());
+        let sha256 = Digest::of_reader(all).map_err(fault)?;
+        let (first, until) = (first.number, last.validity.not_after());
+        Ok(Some(Event::LadderSigned { first, last: last.number, until, sha256 }))
     }
 }
 
-fn signed(
-    issuer_number: u32,
+/// Where the parts of one CRL lie in the store.
+struct Drawer<'a> {
+    writing: &'a dyn Writing,
+    issuer: u32,
     number: u64,
-    revoked: &BTreeMap<Serial, Revocation>,
-    issuer: &IssuerCertificate,
-    key: &PrivateKey,
-    validity: Validity,
-    due: Time,
-) -> Result<SignedCrl, AuthorityError> {
-    let entries: Vec<RevokedEntry> =
-        revoked.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation }).collect();
-    let der = pki::sign_crl(&CrlProfile { number, validity, signed_at: due }, &entries, issuer, key)?;
-    Ok(SignedCrl { issuer: issuer_number, number, validity, entries: entries.len() as u64, due, der })
+}
+
+impl Shelf for Drawer<'_> {
+    type Error = AuthorityError;
+
+    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), AuthorityError> {
+        Ok(self.writing.put_crl_part(self.issuer, self.number, part, &der)?)
+    }
+
+    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, AuthorityError> {
+        Ok(self.writing.crl_part(self.issuer, self.number, part)?)
+    }
 }
 
 /// Back-dated by a day, since a clock behind ours would find it not yet valid and lock everybody out; as long as the CA
@@ -138,122 +170,6 @@ fn days_ahead(now: Time, weeks: u32, days: Option<u32>, later: &[(Time, Serial)]
         due.extend((1..).map(|rung| rung * step).take_while(|day| *day <= last).map(|day| now.plus_days(day)));
     }
     due.into_iter().filter(|due| *due > now && *due < ca.not_after()).collect()
-}
-
-/// What new CRLs list.
-struct Due {
-    revoked: BTreeMap<Serial, Revocation>,
-    /// Who is accepted until an overlap ends.
-    later: Vec<(Time, Serial)>,
-    /// Revoked by an older CRL or the ledger, and no longer by the inventory.
-    forgotten: Vec<Certificate>,
-}
-
-/// Everyone revoked by the inventory, by the newest CRL in the store or by the ledger: no entry leaves before its time,
-/// whatever was done to one of the three.
-fn due(
-    view: &dyn View,
-    unlocked: &Unlocked,
-    last: Option<&SignedCrl>,
-    now: Time,
-    pending: &[Event],
-) -> Result<Due, AuthorityError> {
-    let published = last.map(|crl| crl.validity.not_before());
-    let mut due = Due { revoked: BTreeMap::new(), later: Vec::new(), forgotten: Vec::new() };
-    let listed = |certificate: &Certificate| {
-        let revocation = certificate.refusal(now).filter(|_| certificate.belongs_on_crl(now, published))?;
-        Some(Revocation { at: revocation.at.min(now), ..revocation })
-    };
-    view.revoked(unlocked.number, &mut |certificate| {
-        due.revoked.extend(listed(&certificate).map(|revocation| (certificate.serial, revocation)));
-    })?;
-    view.superseded(unlocked.number, &mut |certificate| match listed(&certificate) {
-        Some(revocation) => drop(due.revoked.insert(certificate.serial, revocation)),
-        None => due.later.extend(certificate.overlap_ends.map(|ends| (ends, certificate.serial))),
-    })?;
-    let life = unlocked.issuer()?.validity();
-    for noted in noted_elsewhere(view, unlocked, last, now, pending)? {
-        if due.revoked.contains_key(&noted.serial) {
-            continue;
-        }
-        let known = view.certificate(&noted.serial)?;
-        let mut certificate = known.unwrap_or_else(|| unknown(life, unlocked.number, noted.serial, now));
-        if let (None, Some(end)) = (&certificate.holder, noted.not_after) {
-            let begin = certificate.validity.not_before().min(end);
-            certificate.validity = Validity::new(begin, end).unwrap_or(certificate.validity);
-        }
-        let forgotten = certificate.revocation.is_none();
-        certificate.revocation.get_or_insert(noted.revocation);
-        due.revoked.extend(listed(&certificate).map(|revocation| (noted.serial, revocation)));
-        if forgotten {
-            due.forgotten.push(certificate);
-        }
-    }
-    Ok(due)
-}
-
-/// A serial that something beside the inventory says is revoked.
-struct Noted {
-    serial: Serial,
-    revocation: Revocation,
-    not_after: Option<Time>,
-}
-
-/// Serials that the newest CRL or the ledger say are revoked, whatever the inventory says. A hold ends only by what the
-/// ledger says, and never a revocation for good.
-fn noted_elsewhere(
-    view: &dyn View,
-    unlocked: &Unlocked,
-    last: Option<&SignedCrl>,
-    now: Time,
-    pending: &[Event],
-) -> Result<Vec<Noted>, AuthorityError> {
-    let mut noted: BTreeMap<Serial, Noted> = BTreeMap::new();
-    let mut resumed = BTreeSet::new();
-    let mut follow = |event: &Event| match *event {
-        Event::Revoked { serial, not_after, revocation, .. } => {
-            resumed.remove(&serial);
-            note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
-        }
-        Event::Superseded { serial, not_after, overlap_ends: at, .. } if at <= now => {
-            let revocation = Revocation { at, reason: Reason::Superseded };
-            note(&mut noted, Noted { serial, revocation, not_after: Some(not_after) });
-        }
-        Event::Resumed { serial, .. } => {
-            resumed.insert(serial);
-            if noted.get(&serial).is_some_and(|noted| noted.revocation.is_hold()) {
-                noted.remove(&serial);
-            }
-        }
-        _ => (),
-    };
-    view.entries(1, Entries::Revocations, &mut |stored| {
-        stored.read().map(|entry| entry.events).unwrap_or_default().iter().for_each(&mut follow);
-        std::ops::ControlFlow::Continue(())
-    })?;
-    pending.iter().for_each(&mut follow);
-    if let Some(crl) = last.and_then(|last| Crl::from_der(&last.der).ok()) {
-        if crl.verify(unlocked.issuer()?).is_ok() {
-            let standing = |entry: &&RevokedEntry| !(entry.revocation.is_hold() && resumed.contains(&entry.serial));
-            for RevokedEntry { serial, revocation } in crl.entries().iter().filter(standing) {
-                note(&mut noted, Noted { serial: *serial, revocation: *revocation, not_after: None });
-            }
-        }
-    }
-    Ok(noted.into_values().collect())
-}
-
-/// What is for good stands over a hold; else what was there first.
-fn note(noted: &mut BTreeMap<Serial, Noted>, new: Noted) {
-    let standing = noted.get(&new.serial).is_some_and(|old| !old.revocation.is_hold() || new.revocation.is_hold());
-    if !standing {
-        noted.insert(new.serial, new);
-    }
-}
-
-/// A certificate known by its serial only: taken to live as long as its issuer.
-pub(super) fn unknown(validity: Validity, issuer: u32, serial: Serial, now: Time) -> Certificate {
-    Certificate { serial, issuer, holder: None, validity, issued: now, revocation: None, overlap_ends: None }
 }
 
 /// The parameter that holds the weeks of `crl ladder`.

@@ -1,13 +1,16 @@
 //! Whether a CRL that lies in a target is older than the store's, or knows more than it: then the store was put back.
 //! Decides nothing about what follows from that, and depends on no CRL of the store being there or whole.
 
-use std::collections::BTreeSet;
+use std::io::Read;
 
 use crate::{
-    authority::AuthorityError,
-    inventory::{Reason, SignedCrl},
-    pki::{self, Crl, IssuerCertificate, RevokedEntry},
-    serial::Serial,
+    authority::{
+        listing::{fault, lacking, Listing, StoredCrl},
+        AuthorityError,
+    },
+    inventory::Reason,
+    pki::{Crl, IssuerCertificate},
+    publish::PublishedCrl,
     store::{CrlFacts, View},
     time::Time,
 };
@@ -32,56 +35,58 @@ pub(super) struct Known<'a> {
     pub issuer: IssuerCertificate,
     number: u32,
     /// The newest that is due; none where somebody took it out of the store.
-    current: Option<Current>,
+    current: Option<StoredCrl<'a>>,
     /// All that were signed, in advance too.
     crls: Vec<CrlFacts>,
-}
-
-/// The newest CRL that is due, as it is and as it is published.
-pub(super) struct Current {
-    pub crl: SignedCrl,
-    pub pem: String,
 }
 
 impl<'a> Known<'a> {
     pub(super) fn of(view: &'a dyn View, now: Time) -> Result<Self, AuthorityError> {
         let facts = view.issuer()?;
         let issuer = IssuerCertificate::parse(&facts.certificate)?;
-        let current = view.crl(facts.number, now)?.map(|crl| Current { pem: pki::crl_pem(&crl.der), crl });
+        let current = StoredCrl::newest(view, facts.number, now)?;
         Ok(Self { view, now, issuer, number: facts.number, current, crls: view.crls(facts.number)? })
     }
 
     /// The newest CRL that is due.
-    pub(super) fn current(&self) -> Result<&Current, AuthorityError> {
+    pub(super) fn current(&self) -> Result<&StoredCrl<'a>, AuthorityError> {
         self.current.as_ref().ok_or(AuthorityError::NoCrl)
     }
 
     /// A number alone does not tell: a store that was put back may have signed others under the same ones.
-    pub(super) fn judge(&self, pem: &[u8]) -> Result<Standing, AuthorityError> {
-        if self.current.as_ref().is_some_and(|current| current.pem.as_bytes() == pem) {
-            return Ok(Standing::Current);
+    pub(super) fn judge(&self, there: &PublishedCrl) -> Result<Standing, AuthorityError> {
+        if let Some(current) = &self.current {
+            if there.is(current.pem()).map_err(fault)? {
+                return Ok(Standing::Current);
+            }
         }
-        let there = match Crl::from_pem(pem) {
-            Ok(there) if there.number().is_some() && there.verify(&self.issuer).is_ok() => there,
+        let list = match Listing::published(there, &self.issuer) {
+            Ok(list) if list.number.is_some() => list,
             _ => return Ok(Standing::Behind),
         };
-        if there.number() <= self.current.as_ref().map(|current| current.crl.number) {
-            return Ok(if self.forgot(&there)? { Standing::Newer(there) } else { Standing::Behind });
+        if list.number <= self.current.as_ref().map(|current| current.facts.number) {
+            return if self.forgot(&list)? { newer(there) } else { Ok(Standing::Behind) };
         }
-        let Some(rung) = self.crls.iter().find(|crl| Some(crl.number) == there.number()) else {
-            return Ok(Standing::Newer(there));
-        };
-        let ours = self.view.crl(self.number, rung.due)?.is_some_and(|crl| pki::crl_pem(&crl.der).as_bytes() == pem);
-        Ok(if ours { Standing::Ahead } else { Standing::Newer(there) })
+        let Some(rung) = self.crls.iter().find(|crl| Some(crl.number) == list.number) else { return newer(there) };
+        let ours = StoredCrl::newest(self.view, self.number, rung.due)?;
+        let same = ours.map_or(Ok(false), |ours| there.is(ours.pem())).map_err(fault)?;
+        if same {
+            Ok(Standing::Ahead)
+        } else {
+            newer(there)
+        }
     }
 
     /// Whether it lists someone as revoked for good of whom the store does not know that. A hold may have been ended since.
-    fn forgot(&self, there: &Crl) -> Result<bool, AuthorityError> {
+    fn forgot(&self, there: &Listing) -> Result<bool, AuthorityError> {
         // where ours cannot be read, each entry is looked up
-        let ours = self.current.as_ref().and_then(|current| Crl::from_der(&current.crl.der).ok());
-        let listed: BTreeSet<Serial> = ours.iter().flat_map(Crl::entries).map(|entry| entry.serial).collect();
-        let missing = |entry: &&RevokedEntry| !entry.revocation.is_hold() && !listed.contains(&entry.serial);
-        for entry in there.entries().iter().filter(missing) {
+        let ours = self.current.as_ref().and_then(|current| current.listing(None).ok());
+        let ours = ours.map(|ours| ours.serials()).transpose()?;
+        for entry in lacking(there.entries()?, ours.into_iter().flatten()) {
+            let entry = entry?;
+            if entry.revocation.is_hold() {
+                continue;
+            }
             let certificate = self.view.certificate(&entry.serial)?;
             // listed before its day, on a CRL that was signed in advance and is no longer in the store
             let foreseen = certificate.as_ref().is_some_and(|certificate| certificate.overlap_ends.is_some())
@@ -93,4 +98,11 @@ impl<'a> Known<'a> {
         }
         Ok(false)
     }
+}
+
+/// That the store was put back is rare: then the list is read whole, since its entries are taken over.
+fn newer(there: &PublishedCrl) -> Result<Standing, AuthorityError> {
+    let mut text = Vec::new();
+    there.text().read_to_end(&mut text).map_err(fault)?;
+    Ok(Standing::Newer(Crl::from_pem(&text)?))
 }

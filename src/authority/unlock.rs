@@ -1,12 +1,12 @@
 //! Opening the vault and what lies sealed in the store, each key held against its certificate.
 //! Knows nothing of terminals; a [`Keyholder`] brings the passphrase or identity.
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use crate::{
     authority::{
         issue::DH,
-        publishing, trust,
+        listing, publishing, trust,
         workshop::{Own, ServerShare, Shared},
         Authority, AuthorityError,
     },
@@ -199,8 +199,10 @@ impl Unlocked {
 }
 
 fn server_share(view: &dyn View, now: Time) -> Result<ServerShare, AuthorityError> {
-    let (_, crl) = publishing::newest(view, now)?;
-    Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem: pki::crl_pem(&crl.der) })
+    let (crl, _) = publishing::newest(view, now)?;
+    let mut crl_pem = String::new();
+    crl.pem().read_to_string(&mut crl_pem).map_err(listing::fault)?;
+    Ok(ServerShare { dh_pem: view.parameter(DH)?, crl_pem })
 }
 
 /// The vault's public key as it is recorded.

@@ -2,7 +2,7 @@
 //! Signs nothing and publishes nothing.
 
 use crate::{
-    authority::{known_peer, signing, since, AuthorityError, Unlocked},
+    authority::{due, known_peer, since, AuthorityError, Unlocked},
     inventory::{Certificate, Change, Event, Reason, Revocation, Status},
     name::Name,
     pki::IssuerCertificate,
@@ -158,7 +158,7 @@ pub(super) fn certificates_of(
             }
             let facts = view.issuer()?;
             let life = IssuerCertificate::parse(&facts.certificate)?.validity();
-            Ok(vec![signing::unknown(life, facts.number, *serial, now)])
+            Ok(vec![due::unknown(life, facts.number, *serial, now)])
         }
         Subject::Peer(name) => {
             known_peer(view, name)?;

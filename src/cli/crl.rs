@@ -16,8 +16,6 @@ use crate::{
         Exit, Failure,
     },
     files::{self, Overwrite, Visibility},
-    pki::{self, Crl},
-    secret::Secret,
     store::Access,
 };
 
@@ -120,22 +118,24 @@ impl Publish {
 
 fn write(session: &Session, out: &std::path::Path) -> Result<Exit, Failure> {
     let authority = session.open(Access::Read)?;
-    let pem = pki::crl_pem(&authority.newest_crl(&*authority.view()?)?.der);
+    let view = authority.view()?;
+    let (crl, _) = authority.newest_crl(&*view)?;
     if out.as_os_str() == "-" {
         if session.json() {
             return Err(Failure::usage("`-o -` and `--json` both want standard output"));
         }
-        report::deliver(&Secret::from(pem))?;
+        report::deliver_from(&mut crl.pem())?;
         return Ok(Exit::Done);
     }
-    files::stage(out, pem.as_bytes(), Visibility::Public, Overwrite::Replace, None)?.release()?;
+    files::stage_from(out, &mut crl.pem(), Visibility::Public, Overwrite::Replace, None)?.release()?;
     session.report(&Written { changed: true, file: out.to_owned() })
 }
 
 fn show(session: &Session, jsonl: bool) -> Result<Exit, Failure> {
     let authority = session.open(Access::Read)?;
-    let signed = authority.newest_crl(&*authority.view()?)?;
-    let crl = Crl::from_der(&signed.der)?;
+    let view = authority.view()?;
+    let (crl, listing) = authority.newest_crl(&*view)?;
+    let signed = crl.facts;
     let mut rows = session.rows(if jsonl { Style::Lines } else { Style::Text }, "crl show", "entries");
     rows.field("number", &signed.number);
     rows.field("this_update", &signed.validity.not_before());
@@ -147,7 +147,8 @@ fn show(session: &Session, jsonl: bool) -> Result<Exit, Failure> {
         signed.validity.not_after(),
         signed.entries
     ))?;
-    for entry in crl.entries() {
+    for entry in listing.entries()? {
+        let entry = entry?;
         let row = Entry { serial: entry.serial, revoked: entry.revocation.at, reason: entry.revocation.reason };
         if !rows.row(&row, || format!("  {} {} {}\n", row.serial, row.revoked, row.reason))? {
             break;

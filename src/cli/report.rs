@@ -73,7 +73,17 @@ impl Session {
 
 /// Writes a result to standard output: a closed pipe means that it did not arrive.
 pub fn deliver(bytes: &Secret) -> Result<(), Failure> {
-    write_out(bytes.expose()).map_err(|error| Failure::refused(format!("the result was not delivered: {error}")))
+    write_out(bytes.expose()).map_err(|error| undelivered(&error))
+}
+
+/// The same of a public one, as it is read.
+pub fn deliver_from(source: &mut dyn io::Read) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    io::copy(source, &mut out).and_then(|_| out.flush()).map_err(|error| undelivered(&error))
+}
+
+fn undelivered(error: &io::Error) -> Failure {
+    Failure::refused(format!("the result was not delivered: {error}"))
 }
 
 /// Prints text that is no report; a closed pipe is somebody who has seen enough.

@@ -15,7 +15,7 @@ use super::{
     folder::Folder,
     hidden::{hidden_name, HiddenFolder},
     modes,
-    stage::{release, stage_in, Content, OnFailure, Shape, Staged, Unreleased},
+    stage::{release, stage_in, Bytes, Content, OnFailure, Shape, Staged, Unreleased},
     Kind, Overwrite, Owner, Standing, Visibility,
 };
 
@@ -130,7 +130,13 @@ fn fill(
         stage_at(look_for(home, name.into())?, parts, visibility, overwrite, shape)
     };
     let stage_part = |part: &Part| {
-        stage_in(folder, part.name.as_ref(), part.bytes, Shape { visibility: part.visibility, ..shape }, overwrite)
+        stage_in(
+            folder,
+            part.name.as_ref(),
+            Bytes::Here(part.bytes),
+            Shape { visibility: part.visibility, ..shape },
+            overwrite,
+        )
     };
     let below = below.iter().map(stage_below).collect::<Result<_, _>>()?;
     Ok(StagedDirectory(Plan::Fill { below, files: here.iter().map(stage_part).collect::<Result<_, _>>()? }))
@@ -140,7 +146,7 @@ fn fill(
 fn prepare(home: &Folder, dir: &Path, parts: &[Part], shape: Shape) -> Result<Contents, FileError> {
     let (here, below) = by_directory(parts);
     let prepare_part = |part: &Part| {
-        let content = Content::prepare(home, part.bytes, Shape { visibility: part.visibility, ..shape })
+        let content = Content::prepare(home, Bytes::Here(part.bytes), Shape { visibility: part.visibility, ..shape })
             .map_err(|error| error.about(dir.to_owned()))?;
         Ok((OsString::from(part.name), content))
     };

@@ -7,7 +7,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fmt,
-    io::Write,
+    io::{self, Read, Write},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
@@ -53,7 +53,20 @@ pub fn stage(
     owner: Option<Owner>,
 ) -> Result<Staged, FileError> {
     let (folder, name) = Folder::beside(path)?;
-    stage_in(&Arc::new(folder), &name, bytes, Shape { visibility, owner, ..Shape::default() }, overwrite)
+    stage_in(&Arc::new(folder), &name, Bytes::Here(bytes), Shape { visibility, owner, ..Shape::default() }, overwrite)
+}
+
+/// The same of public bytes that are read while they are written: few are in memory at a time, except where the file system
+/// has no unnamed files.
+pub fn stage_from(
+    path: &Path,
+    source: &mut dyn Read,
+    visibility: Visibility,
+    overwrite: Overwrite,
+    owner: Option<Owner>,
+) -> Result<Staged, FileError> {
+    let (folder, name) = Folder::beside(path)?;
+    stage_in(&Arc::new(folder), &name, Bytes::From(source), Shape { visibility, owner, ..Shape::default() }, overwrite)
 }
 
 /// Gives each file its name, then makes each directory durable once. A file that fails does not keep back the others.
@@ -116,6 +129,40 @@ enum Body {
     Held(Secret),
 }
 
+/// What goes into a file.
+pub(super) enum Bytes<'a> {
+    /// May be a secret: it is not copied on its way.
+    Here(&'a [u8]),
+    /// Public, and perhaps long.
+    From(&'a mut dyn Read),
+}
+
+impl Bytes<'_> {
+    fn pour(self, file: &mut std::fs::File) -> io::Result<()> {
+        let source = match self {
+            Self::Here(bytes) => return file.write_all(bytes),
+            Self::From(source) => source,
+        };
+        let mut piece = Vec::with_capacity(AT_ONCE);
+        while (&mut *source).take(AT_ONCE as u64).read_to_end(&mut piece)? > 0 {
+            file.write_all(&piece)?;
+            piece.clear();
+        }
+        Ok(())
+    }
+
+    fn hold(self, path: &Path) -> Result<Secret, FileError> {
+        let mut held = Vec::new();
+        match self {
+            Self::Here(bytes) => held.extend_from_slice(bytes),
+            Self::From(source) => {
+                source.read_to_end(&mut held).map_err(|error| FileError::from_io(path, "write", error))?;
+            }
+        }
+        Ok(Secret::new(held))
+    }
+}
+
 /// All of a file but its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
@@ -136,11 +183,11 @@ impl Default for Shape {
 
 impl Content {
     /// Writes into the file system of `folder`, without a name.
-    pub(super) fn prepare(folder: &Folder, bytes: &[u8], shape: Shape) -> Result<Self, FileError> {
+    pub(super) fn prepare(folder: &Folder, bytes: Bytes, shape: Shape) -> Result<Self, FileError> {
         let unnamed = if shape.unnamed { folder.unnamed()? } else { None };
         let body = match unnamed {
             Some(file) => Body::Unnamed(shape.fill(file, bytes, &folder.path)?),
-            None => Body::Held(Secret::new(bytes.to_vec())),
+            None => Body::Held(bytes.hold(&folder.path)?),
         };
         Ok(Self { body, shape })
     }
@@ -155,7 +202,7 @@ impl Content {
             Body::Unnamed(file) => folder.link(file, name),
             Body::Held(bytes) => {
                 let file = folder.create(name)?;
-                self.shape.fill(file, bytes.expose(), &folder.path.join(name)).map(drop)
+                self.shape.fill(file, Bytes::Here(bytes.expose()), &folder.path.join(name)).map(drop)
             }
         }
     }
@@ -167,7 +214,7 @@ impl Content {
                 let hidden = Hidden::create(folder, name)?;
                 let path = folder.path.join(name);
                 let file = hidden.descriptor.try_clone().map_err(|error| FileError::from_io(&path, "write", error))?;
-                self.shape.fill(file, bytes.expose(), &path)?;
+                self.shape.fill(file, Bytes::Here(bytes.expose()), &path)?;
                 Ok(hidden)
             }
         }
@@ -176,11 +223,11 @@ impl Content {
 
 impl Shape {
     /// Owner and mode first, so that the bytes are never in a file that others may open.
-    fn fill(self, file: OwnedFd, bytes: &[u8], path: &Path) -> Result<OwnedFd, FileError> {
+    fn fill(self, file: OwnedFd, bytes: Bytes, path: &Path) -> Result<OwnedFd, FileError> {
         let fault = |errno| FileError::from_errno(path, "write", errno);
         modes::set(&file, self.owner, self.visibility.file_mode()).map_err(fault)?;
         let mut file = std::fs::File::from(file);
-        file.write_all(bytes).map_err(|error| FileError::from_io(path, "write", error))?;
+        bytes.pour(&mut file).map_err(|error| FileError::from_io(path, "write", error))?;
         let file = OwnedFd::from(file);
         self.move_time_on(&file).map_err(fault)?;
         rustix::fs::fsync(&file).map_err(fault)?;
@@ -201,7 +248,7 @@ impl Shape {
 pub(super) fn stage_in(
     folder: &Arc<Folder>,
     name: &OsStr,
-    bytes: &[u8],
+    bytes: Bytes,
     shape: Shape,
     overwrite: Overwrite,
 ) -> Result<Staged, FileError> {
@@ -270,6 +317,9 @@ impl fmt::Display for Faults<'_> {
         Ok(())
     }
 }
+
+/// How many bytes of a long file are in memory.
+const AT_ONCE: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests;

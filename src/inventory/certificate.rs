@@ -32,6 +32,19 @@ pub struct Certificate {
     pub overlap_ends: Option<Time>,
 }
 
+/// What decides whether, and for how long, a certificate is on the CRL; not whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Barred {
+    /// Which.
+    pub serial: Serial,
+    /// Its last second.
+    pub not_after: Time,
+    /// As in [`Certificate::revocation`].
+    pub revocation: Option<Revocation>,
+    /// As in [`Certificate::overlap_ends`].
+    pub overlap_ends: Option<Time>,
+}
+
 /// Whose certificate it is and with what key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Holder {
@@ -116,9 +129,7 @@ impl Certificate {
 
     /// Since when and why it is refused at `now`: what was recorded, or an overlap that is over, which also ends a hold.
     pub fn refusal(&self, now: Time) -> Option<Revocation> {
-        let over = self.overlap_ends.filter(|ends| *ends <= now);
-        let superseded = over.map(|at| Revocation { at, reason: Reason::Superseded });
-        self.revocation.filter(|revocation| !revocation.is_hold()).or(superseded).or(self.revocation)
+        self.barred().refusal(now)
     }
 
     /// Whether servers let its holder in at `now`.
@@ -131,12 +142,31 @@ impl Certificate {
         self.revocation.is_some_and(|revocation| !revocation.is_hold())
     }
 
-    /// Whether the CRL signed at `now` must list it. An entry stays until 30 days past notAfter, and until it stood
-    /// on one CRL issued after that (RFC 5280, 3.3); `published` is the thisUpdate of the newest CRL so far.
+    /// Whether the CRL signed at `now` must list it: see [`Barred::on_crl`].
     pub fn belongs_on_crl(&self, now: Time, published: Option<Time>) -> bool {
-        let end = self.validity.not_after();
-        let over = now > end.plus_seconds(30 * DAY) && published.is_some_and(|time| time > end);
-        self.refusal(now).is_some() && !over
+        self.barred().on_crl(now, published).is_some()
+    }
+
+    /// What of it decides about the CRL.
+    pub fn barred(&self) -> Barred {
+        let Self { serial, validity, revocation, overlap_ends, .. } = *self;
+        Barred { serial, not_after: validity.not_after(), revocation, overlap_ends }
+    }
+}
+
+impl Barred {
+    /// As [`Certificate::refusal`].
+    pub fn refusal(&self, now: Time) -> Option<Revocation> {
+        let over = self.overlap_ends.filter(|ends| *ends <= now);
+        let superseded = over.map(|at| Revocation { at, reason: Reason::Superseded });
+        self.revocation.filter(|revocation| !revocation.is_hold()).or(superseded).or(self.revocation)
+    }
+
+    /// What the CRL signed at `now` must say of it. An entry stays until 30 days past notAfter, and until it stood on one
+    /// CRL issued after that (RFC 5280, 3.3); `published` is the thisUpdate of the newest CRL so far.
+    pub fn on_crl(&self, now: Time, published: Option<Time>) -> Option<Revocation> {
+        let over = now > self.not_after.plus_seconds(30 * DAY) && published.is_some_and(|time| time > self.not_after);
+        self.refusal(now).filter(|_| !over)
     }
 }
 

@@ -195,7 +195,13 @@ impl Change {
 }
 
 fn digest_crl<'a>(hasher: &'a mut Hasher, crl: &SignedCrl) -> &'a mut Hasher {
-    hasher.number(crl.number).number(crl.entries).validity(crl.validity).bytes(&crl.der)
+    begin_crl(hasher, crl.number, crl.entries, crl.validity, crl.der.len() as u64).piece(&crl.der)
+}
+
+/// What stands before the DER of a CRL in the digest of [`Change::Crl`]; the pieces of the DER follow. In that of
+/// [`Change::Ladder`] the moment from which each is due comes first.
+pub fn begin_crl(hasher: &mut Hasher, number: u64, entries: u64, validity: Validity, length: u64) -> &mut Hasher {
+    hasher.number(number).number(entries).validity(validity).long(length)
 }
 
 /// What came with format 2 is hashed where it is there, so that the digests of before stay what they were.

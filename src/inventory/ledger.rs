@@ -1,7 +1,10 @@
 //! The ledger: the append-only, hash-chained record of every act. Each entry commits to the entry before it and to
 //! digests of all that changed; made with the vault open it carries a MAC. Knows nothing of where it is kept.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    io,
+};
 
 use aws_lc_rs::digest::{self, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -241,18 +244,6 @@ impl Event {
         })
     }
 
-    /// That these CRLs were signed in advance; none when there are none.
-    pub fn ladder(rungs: &[SignedCrl]) -> Option<Self> {
-        let (first, last) = (rungs.first()?, rungs.last()?);
-        let all: Vec<u8> = rungs.iter().flat_map(|rung| rung.der.iter().copied()).collect();
-        Some(Self::LadderSigned {
-            first: first.number,
-            last: last.number,
-            until: last.validity.not_after(),
-            sha256: Digest::of(&all),
-        })
-    }
-
     /// That this CRL was signed.
     pub fn signed(crl: &SignedCrl) -> Self {
         Self::CrlSigned {
@@ -341,6 +332,17 @@ impl Digest {
         Self::taken(&digest::digest(&SHA256, bytes))
     }
 
+    /// SHA-256 of all that is read.
+    pub fn of_reader(mut source: impl io::Read) -> io::Result<Self> {
+        let (mut context, mut piece) = (digest::Context::new(&SHA256), vec![0; 64 * 1024]);
+        loop {
+            match source.read(&mut piece)? {
+                0 => return Ok(Self::taken(&context.finish())),
+                many => context.update(&piece[..many]),
+            }
+        }
+    }
+
     /// From 64 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         parse_hex(text).map(Self)
@@ -373,7 +375,16 @@ impl Hasher {
 
     /// A field of bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.update(&(bytes.len() as u64).to_be_bytes());
+        self.long(bytes.len() as u64).piece(bytes)
+    }
+
+    /// The beginning of a field of so many bytes, whose pieces follow.
+    pub fn long(&mut self, length: u64) -> &mut Self {
+        self.piece(&length.to_be_bytes())
+    }
+
+    /// The next piece of a long field.
+    pub fn piece(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.update(bytes);
         self
     }

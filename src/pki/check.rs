@@ -85,6 +85,9 @@ pub enum Violation {
     /// The list is not strictly in the order of serials, so that one may be there twice.
     #[error("its entries are not in order, each once")]
     Order,
+    /// The list, read back in parts, does not list just what it was to list.
+    #[error("its entries are not the ones asked for")]
+    Listed,
     /// The list leaves out a revoked serial.
     #[error("it leaves out revoked serial {0}")]
     LeftOut(Serial),

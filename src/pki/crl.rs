@@ -1,7 +1,11 @@
-//! Certificate revocation lists: read, and held against the CA beside them. `crl/sign.rs` writes them.
+//! Certificate revocation lists: read, and held against the CA beside them. `crl/sign.rs` writes them,
+//! `crl/stream.rs` reads long ones.
 //! Knows no clock and no inventory; whether a list is current or complete is asked elsewhere.
 
+mod armour;
+mod parts;
 mod sign;
+mod stream;
 
 use der::Encode;
 use x509_parser::{
@@ -13,7 +17,10 @@ use x509_parser::{
     x509::{AlgorithmIdentifier, SubjectPublicKeyInfo},
 };
 
-pub use sign::{sign_crl, CrlProfile};
+pub use armour::{Armoured, Unarmoured};
+pub use parts::Parts;
+pub use sign::{sign_crl, sign_crl_in_parts, CrlProfile, Shelf};
+pub use stream::{CrlStream, CrlSum, StreamError};
 
 use crate::{
     inventory::{Reason, Revocation},

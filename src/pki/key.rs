@@ -2,6 +2,7 @@
 //! Knows nothing of what is signed, and never shows a key.
 
 use aws_lc_rs::{
+    digest::Digest,
     encoding::AsDer,
     error::{KeyRejected, Unspecified},
     rand::SystemRandom,
@@ -16,7 +17,7 @@ use spki::SubjectPublicKeyInfo;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    pki::{algorithm::Algorithm, pem, rsa_private, LockError, PemError, PublicKeyError},
+    pki::{algorithm::Algorithm, gathered::Message, pem, rsa_private, LockError, PemError, PublicKeyError},
     secret::Secret,
 };
 
@@ -147,6 +148,15 @@ impl PrivateKey {
         self.pair.sign(message).map_err(|_| KeyError::Library("used to sign"))
     }
 
+    /// The same of a message that was gathered for this kind of key.
+    pub(super) fn sign_gathered(&self, message: &Message) -> Result<Vec<u8>, KeyError> {
+        let signed = match message {
+            Message::Digest(digest) => self.pair.sign_digest(digest),
+            Message::Whole(bytes) => self.pair.sign(bytes),
+        };
+        signed.map_err(|_| KeyError::Library("used to sign"))
+    }
+
     pub(super) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
         Self::from_pair(Pair::read(der)?)
     }
@@ -226,6 +236,19 @@ impl Pair {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                Ok(signature)
+            }
+        }
+    }
+
+    /// A digest of another kind than the key's is refused, and every digest by Ed25519.
+    fn sign_digest(&self, digest: &Digest) -> Result<Vec<u8>, Unspecified> {
+        match self {
+            Self::Ecdsa(_, pair) => Ok(pair.sign_digest(digest)?.as_ref().to_vec()),
+            Self::Ed25519(_) => Err(Unspecified),
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign_digest(&RSA_PKCS1_SHA256, digest, &mut signature)?;
                 Ok(signature)
             }
         }

@@ -41,7 +41,9 @@ pub(super) fn certificate(der: &[u8]) -> Result<X509Certificate<'_>, Certificate
 /// The serial in the contents of an INTEGER; none when it is negative or padded, since then it would not come back
 /// octet for octet.
 pub(super) fn serial(contents: &[u8]) -> Option<Serial> {
-    Serial::from_octets(contents).ok().filter(|serial| serial.der_octets() == contents)
+    let padded = matches!(contents, [0, second, ..] if *second < 0x80);
+    let negative = contents.first().is_some_and(|first| *first >= 0x80);
+    Serial::from_octets(contents).ok().filter(|_| !padded && !negative)
 }
 
 /// A moment, held inside the years that [`Time`] knows.

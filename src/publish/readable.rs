@@ -208,7 +208,7 @@ mod tests {
     fn on_the_disk_a_shut_directory_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("crl.pem");
-        super::super::put(&path, b"x").unwrap();
+        super::super::put(&path, || &b"x"[..]).unwrap();
         rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o700)).unwrap();
         assert!(readable_by(&path, None, Some("nogroup")).is_ok());
         assert!(readable_by(&path, Some("root"), None).is_ok());

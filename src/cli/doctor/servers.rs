@@ -91,8 +91,8 @@ impl Desk<'_> {
         let crls = if matches!(target.state, TargetState::Current | TargetState::Ahead) {
             self.look.crls.clone()
         } else {
-            let there = self.look.authority.crl_there(self.look.view, target)?;
-            there.map(|crl| (crl.validity().not_before(), crl.validity())).into_iter().collect()
+            let there = self.look.authority.validity_there(self.look.view, target)?;
+            there.map(|validity| (validity.not_before(), validity)).into_iter().collect()
         };
         let certificate = shown.and_then(|shown| shown.certificate.as_ref()).or_else(|| self.only_server());
         let name = certificate.and_then(|found| found.holder.as_ref()).map(|holder| holder.name.clone());

@@ -13,7 +13,7 @@ fn staged(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<Staged, Fil
 /// As on a file system without unnamed files.
 fn held(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<Staged, FileError> {
     let (folder, name) = Folder::beside(path)?;
-    stage_in(&Arc::new(folder), &name, bytes, Shape { unnamed: false, ..Shape::default() }, overwrite)
+    stage_in(&Arc::new(folder), &name, Bytes::Here(bytes), Shape { unnamed: false, ..Shape::default() }, overwrite)
 }
 
 type Way = fn(&Path, &[u8], Overwrite) -> Result<Staged, FileError>;

@@ -1,19 +1,28 @@
-//! The writer of revocation lists: entries go straight into one buffer, so that a hundred thousand stay cheap.
-//! Knows no inventory: it signs what it is given, and proves that it signed just that.
+//! The writer of revocation lists: entries come one by one and go out in parts, so that a million of them are never in
+//! memory. Knows no inventory: it signs what it is given, and proves that it signed just that.
+//!
+//! The length of all entries stands before the first of them, and the length of the signature before everything. So the
+//! entries are laid down first, then read again to be signed, and the head, the first part, is laid down last.
 
+use std::{cmp::Ordering, io};
+
+use aws_lc_rs::digest::{Context, SHA256};
 use der::{
-    asn1::{Any, AnyRef, Uint},
-    Decode, Encode, Sequence, Tag,
+    asn1::{BitStringRef, ContextSpecific, Uint},
+    Encode, Header, Length, Tag, TagMode, TagNumber,
 };
-use spki::AlgorithmIdentifierRef;
-use x509_cert::ext::{pkix::CrlNumber, Extension};
+use x509_cert::ext::pkix::CrlNumber;
 
 use crate::{
     inventory::Reason,
     pki::{
-        certificate::{moment, sign, write_moment},
-        check, profile, IssuerCertificate, PrivateKey, RevokedEntry, SignError,
+        certificate::write_moment,
+        check,
+        crl::{CrlStream, CrlSum, Parts, StreamError},
+        gathered::Gathered,
+        profile, IssuerCertificate, PrivateKey, RevokedEntry, SignError, Violation,
     },
+    serial::Serial,
     time::Time,
     validity::Validity,
 };
@@ -30,6 +39,16 @@ pub struct CrlProfile {
     pub signed_at: Time,
 }
 
+/// Where the DER of a list is laid down in parts, and read again. Its errors are also those of signing.
+pub trait Shelf {
+    /// Why a part could not be laid down or read, or nothing was signed.
+    type Error: From<SignError>;
+    /// Lays down a part, counted from 0; the first one comes last.
+    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), Self::Error>;
+    /// A part as it was laid down; none after the last.
+    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, Self::Error>;
+}
+
 /// Signs the list of what is revoked, in the order of serials, reads it back and compares it with `revoked`.
 pub fn sign_crl(
     profile: &CrlProfile,
@@ -37,66 +56,244 @@ pub fn sign_crl(
     issuer: &IssuerCertificate,
     key: &PrivateKey,
 ) -> Result<Vec<u8>, SignError> {
-    if !issuer.matches(key) {
-        return Err(SignError::WrongKey);
-    }
-    let revoked = in_order(revoked)?;
-    let entries = entries(&revoked, profile.signed_at);
-    let list = ToBeSigned {
-        version: V2,
-        signature: key.algorithm().signature_identifier(),
-        issuer: AnyRef::from_der(issuer.subject_der())?,
-        this_update: moment(profile.validity.not_before())?,
-        next_update: moment(profile.validity.not_after())?,
-        revoked: if entries.is_empty() { None } else { Some(AnyRef::new(Tag::Sequence, &entries)?) },
-        extensions: vec![
-            profile::authority_key_id(issuer.key_id())?,
-            profile::extension(false, &CrlNumber(Uint::new(&profile.number.to_be_bytes())?))?,
-        ],
-    };
-    let der = sign(&list.to_der()?, key)?;
-    check::crl(&der, profile, &revoked, issuer)?;
-    Ok(der)
-}
-
-/// `TBSCertList` (RFC 5280, 5.1). revokedCertificates is absent when nothing is revoked (5.1.2.6).
-#[derive(Sequence)]
-struct ToBeSigned<'a> {
-    version: u8,
-    signature: AlgorithmIdentifierRef<'a>,
-    issuer: AnyRef<'a>,
-    this_update: Any,
-    next_update: Any,
-    revoked: Option<AnyRef<'a>>,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    extensions: Vec<Extension>,
-}
-
-/// By serial, each once.
-fn in_order(revoked: &[RevokedEntry]) -> Result<Vec<RevokedEntry>, SignError> {
     let mut ordered = revoked.to_vec();
     ordered.sort_unstable_by_key(|entry| entry.serial);
-    let twice = ordered.windows(2).find(|pair| pair[0].serial == pair[1].serial);
-    twice.map_or(Ok(()), |pair| Err(SignError::Duplicate(pair[0].serial)))?;
-    Ok(ordered)
+    let shelf = Memory::default();
+    sign_crl_in_parts(profile, &mut ordered.into_iter().map(Ok), issuer, key, &shelf)?;
+    Ok(shelf.parts.into_inner().concat())
 }
 
-/// The contents of `revokedCertificates`.
-fn entries(revoked: &[RevokedEntry], signed_at: Time) -> Vec<u8> {
-    let mut der = Vec::with_capacity(revoked.len() * USUAL_ENTRY);
-    for entry in revoked {
-        write_entry(&mut der, entry, signed_at);
+/// The same of entries that come in the order of serials, each once, and go to a shelf. In memory are two parts at most;
+/// under an Ed25519 CA the whole list, since that signature needs it twice.
+pub fn sign_crl_in_parts<E: From<SignError>>(
+    profile: &CrlProfile,
+    revoked: &mut dyn Iterator<Item = Result<RevokedEntry, E>>,
+    issuer: &IssuerCertificate,
+    key: &PrivateKey,
+    shelf: &dyn Shelf<Error = E>,
+) -> Result<CrlSum, E> {
+    if !issuer.matches(key) {
+        return Err(SignError::WrongKey.into());
     }
-    der
+    let mut entries = Entries::new(profile.signed_at);
+    for entry in revoked {
+        entries.add(entry?)?;
+        if entries.rest.len() > FULL {
+            shelf.put(entries.next_part(), std::mem::take(&mut entries.rest))?;
+        }
+    }
+    let head = Head::of(profile, entries.length, issuer, key).map_err(SignError::from)?;
+    let mut contents = Gathered::new(key.algorithm());
+    contents.add(&head.contents);
+    for part in 1..=entries.parts {
+        contents.add(&shelf.get(part)?.unwrap_or_default());
+    }
+    contents.add(&entries.rest);
+    contents.add(&head.extensions);
+    let signature = key.sign_gathered(&contents.message()).map_err(SignError::Key)?;
+    let (first, last) = head.around(&entries, &signature).map_err(SignError::from)?;
+    if entries.parts == 0 {
+        let all = [first, last].concat();
+        check::crl(&all, profile, &entries.few, issuer).map_err(SignError::from)?;
+        shelf.put(0, all)?;
+    } else {
+        shelf.put(entries.next_part(), last)?;
+        shelf.put(0, first)?;
+    }
+    read_back(profile, entries.sum, issuer, shelf)
+}
+
+/// The entries so far: those that are on the shelf are counted, the others are still here.
+struct Entries {
+    signed_at: Time,
+    /// DER of those that are not on the shelf.
+    rest: Vec<u8>,
+    /// The octets of all of them, and the parts on the shelf.
+    length: u64,
+    parts: u32,
+    last: Option<Serial>,
+    sum: EntrySum,
+    /// All of them, while they fit into one part.
+    few: Vec<RevokedEntry>,
+}
+
+impl Entries {
+    fn new(signed_at: Time) -> Self {
+        let (rest, few, sum) = (Vec::new(), Vec::new(), EntrySum::new());
+        Self { signed_at, rest, length: 0, parts: 0, last: None, sum, few }
+    }
+
+    fn add(&mut self, mut entry: RevokedEntry) -> Result<(), SignError> {
+        match self.last.replace(entry.serial).map(|last| last.cmp(&entry.serial)) {
+            Some(Ordering::Equal) => return Err(SignError::Duplicate(entry.serial)),
+            Some(Ordering::Greater) => return Err(SignError::Refused(Violation::Order)),
+            Some(Ordering::Less) | None => {}
+        }
+        entry.revocation.at = entry.revocation.at.min(self.signed_at);
+        let before = self.rest.len();
+        write_entry(&mut self.rest, &entry);
+        self.length += (self.rest.len() - before) as u64;
+        self.sum.add(&entry);
+        if self.parts == 0 {
+            self.few.push(entry);
+        }
+        Ok(())
+    }
+
+    fn next_part(&mut self) -> u32 {
+        self.few = Vec::new();
+        self.parts += 1;
+        self.parts
+    }
+}
+
+/// What stands around the entries (RFC 5280, 5.1).
+struct Head {
+    /// All of `TBSCertList` before the first entry, and after the last.
+    contents: Vec<u8>,
+    extensions: Vec<u8>,
+    algorithm: Vec<u8>,
+}
+
+impl Head {
+    fn of(profile: &CrlProfile, entries: u64, issuer: &IssuerCertificate, key: &PrivateKey) -> der::Result<Self> {
+        let extensions = ContextSpecific {
+            tag_number: TagNumber(0),
+            tag_mode: TagMode::Explicit,
+            value: vec![
+                profile::authority_key_id(issuer.key_id())?,
+                profile::extension(false, &CrlNumber(Uint::new(&profile.number.to_be_bytes())?))?,
+            ],
+        };
+        let (extensions, algorithm) = (extensions.to_der()?, key.algorithm().signature_identifier().to_der()?);
+        let mut inside = vec![INTEGER, 1, V2];
+        inside.extend_from_slice(&algorithm);
+        inside.extend_from_slice(issuer.subject_der());
+        write_moment(&mut inside, profile.validity.not_before());
+        write_moment(&mut inside, profile.validity.not_after());
+        // revokedCertificates is absent when nothing is revoked (5.1.2.6)
+        if entries > 0 {
+            inside.extend(sequence(entries)?);
+        }
+        let mut contents = sequence(inside.len() as u64 + entries + extensions.len() as u64)?;
+        contents.extend(inside);
+        Ok(Self { contents, extensions, algorithm })
+    }
+
+    /// What comes before the entries that are on the shelf, and what comes after them.
+    fn around(self, entries: &Entries, signature: &[u8]) -> der::Result<(Vec<u8>, Vec<u8>)> {
+        let below = [self.algorithm, BitStringRef::from_bytes(signature)?.to_der()?].concat();
+        let signed = (self.contents.len() + self.extensions.len() + below.len()) as u64 + entries.length;
+        let first = [sequence(signed)?, self.contents].concat();
+        Ok((first, [&entries.rest[..], &self.extensions, &below].concat()))
+    }
+}
+
+/// A SEQUENCE up to its contents.
+fn sequence(length: u64) -> der::Result<Vec<u8>> {
+    let length = u32::try_from(length).map_err(|_| der::ErrorKind::Overflow)?;
+    Header::new(Tag::Sequence, Length::new(length)).to_der()
+}
+
+/// Reads what is on the shelf with the other reader, to its signature: it must list just what it was to list.
+fn read_back<E: From<SignError>>(
+    profile: &CrlProfile,
+    wanted: EntrySum,
+    issuer: &IssuerCertificate,
+    shelf: &dyn Shelf<Error = E>,
+) -> Result<CrlSum, E> {
+    let (mut fault, mut listed) = (None, EntrySum::new());
+    let parts = Parts::new(|part| {
+        shelf.get(part).map_err(|error| {
+            fault = Some(error);
+            io::ErrorKind::Other.into()
+        })
+    });
+    let read = CrlStream::open(parts, Some(issuer)).and_then(|mut stream| {
+        while let Some(entry) = stream.entry()? {
+            listed.add(&entry);
+        }
+        stream.finish()
+    });
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    let violation = match read {
+        Err(error) => violation(&error),
+        Ok(sum) if sum.number != profile.number => Violation::Extension("CRL number"),
+        Ok(sum) if sum.validity != profile.validity => Violation::Dates,
+        Ok(_) if listed.finish() != wanted.finish() => Violation::Listed,
+        Ok(sum) => return Ok(sum),
+    };
+    Err(SignError::from(violation).into())
+}
+
+fn violation(error: &StreamError) -> Violation {
+    match error {
+        StreamError::Source(_) => Violation::Unreadable,
+        StreamError::Form(what) => Violation::Encoding(what),
+        StreamError::Issuer => Violation::Issuer,
+        StreamError::Signature => Violation::Signature,
+    }
+}
+
+/// A digest of entries, by which two rows of them are compared without keeping either.
+struct EntrySum(Context);
+
+impl EntrySum {
+    fn new() -> Self {
+        Self(Context::new(&SHA256))
+    }
+
+    fn add(&mut self, entry: &RevokedEntry) {
+        let mut octets = [0; 32];
+        let serial = entry.serial.octets();
+        // at most 20; the length tells serials apart that only differ by zeros behind them
+        octets[..serial.len()].copy_from_slice(serial);
+        octets[20] = serial.len().to_le_bytes()[0];
+        octets[21] = entry.revocation.reason.code();
+        octets[24..].copy_from_slice(&entry.revocation.at.unix().to_be_bytes());
+        self.0.update(&octets);
+    }
+
+    fn finish(self) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
+    }
+}
+
+/// A shelf in memory.
+#[derive(Default)]
+struct Memory {
+    parts: std::cell::RefCell<Vec<Vec<u8>>>,
+}
+
+impl Shelf for Memory {
+    type Error = SignError;
+
+    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), SignError> {
+        let (mut parts, place) = (self.parts.borrow_mut(), part as usize);
+        if parts.len() <= place {
+            parts.resize(place + 1, Vec::new());
+        }
+        parts[place] = der;
+        Ok(())
+    }
+
+    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, SignError> {
+        Ok(self.parts.borrow().get(part as usize).cloned())
+    }
 }
 
 /// An entry has at most 55 octets, so its length is known once it is written, and has one octet.
-fn write_entry(der: &mut Vec<u8>, entry: &RevokedEntry, signed_at: Time) {
+fn write_entry(der: &mut Vec<u8>, entry: &RevokedEntry) {
     let start = der.len();
-    let serial = entry.serial.der_octets();
-    der.extend([SEQUENCE, 0, INTEGER, short(serial.len())]);
+    let serial = entry.serial.octets();
+    // a zero octet goes before a first octet of 0x80 or more (X.690, 8.3)
+    let sign = usize::from(serial[0] >= 0x80);
+    der.extend([SEQUENCE, 0, INTEGER, short(serial.len() + sign)]);
+    der.extend(&[0][..sign]);
     der.extend(serial);
-    write_moment(der, entry.revocation.at.min(signed_at));
+    write_moment(der, entry.revocation.at);
     if entry.revocation.reason != Reason::Unspecified {
         der.extend(REASON_CODE);
         der.push(entry.revocation.reason.code());
@@ -112,10 +309,10 @@ fn short(length: usize) -> u8 {
 const V2: u8 = 1;
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
-/// SEQUENCE and INTEGER of 16 octets, `UTCTime`, reason.
-const USUAL_ENTRY: usize = 2 + 18 + 15 + 14;
 /// crlEntryExtensions with one reasonCode (2.5.29.21), not critical, up to the code itself (RFC 5280, 5.3.1).
 const REASON_CODE: [u8; 13] = [0x30, 12, 0x30, 10, 6, 3, 0x55, 0x1d, 0x15, 4, 3, 0x0a, 1];
+/// A part with more than so many octets is laid down; with what stands around the entries the last one has below 256 KiB.
+const FULL: usize = 254 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,8 @@ use rusqlite::{params, OptionalExtension, Params, Row};
 use super::{fault, Session};
 use crate::{
     inventory::{
-        Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation, Role,
-        SealedSecret, SecretKind, SignedCrl, StoredEntry, Target, Unlocker,
+        Barred, Certificate, Change, Digest, Holder, Identity, Issuer, KeyPlace, Parameter, Peer, Reason, Revocation,
+        Role, SealedSecret, SecretKind, SignedCrl, StoredEntry, Target, Unlocker,
     },
     name::Name,
     serial::Serial,
@@ -84,6 +84,15 @@ impl Session<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(SignedCrl { issuer, number, validity, entries, due, der })
+    }
+
+    /// Revoked certificates whose serials have so many octets, after one of these.
+    fn revoked_of_length(&self, issuer: u32, after: &[u8], length: i64, most: u64) -> Result<Vec<Barred>, StoreError> {
+        let sql = "SELECT serial, not_after, revoked, reason, overlap_ends
+                   FROM certificate INDEXED BY certificate_revoked
+                   WHERE issuer = ?1 AND revoked IS NOT NULL AND serial > ?2 AND length(serial) = ?3
+                   ORDER BY serial LIMIT ?4";
+        self.all(sql, params![issuer, after, length, signed(most)?], barred)
     }
 
     /// Issuers that have such CRLs, with the entry that last changed them.
@@ -220,6 +229,22 @@ impl View for Session<'_> {
         })
     }
 
+    fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError> {
+        // the index has them octet by octet; by number the shorter come first
+        let (octets, most) = (after.map_or(&[][..], Serial::octets), most as u64);
+        let mut length = signed(octets.len() as u64)?;
+        let mut found = self.revoked_of_length(issuer, octets, length, most)?;
+        while (found.len() as u64) < most {
+            let sql = "SELECT min(length(serial)) AS next FROM certificate INDEXED BY certificate_revoked
+                       WHERE issuer = ?1 AND revoked IS NOT NULL AND length(serial) > ?2";
+            let next = self.one(sql, params![issuer, length], |row| cell::<Option<i64>>(row, "next"))?.flatten();
+            let Some(next) = next else { break };
+            length = next;
+            found.extend(self.revoked_of_length(issuer, &[], length, most - found.len() as u64)?);
+        }
+        Ok(found)
+    }
+
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
         let sql = format!(
             "{CERTIFICATES} WHERE c.issuer = ?1 AND c.overlap_ends IS NOT NULL AND (c.revoked IS NULL OR c.reason = 6)
@@ -239,6 +264,16 @@ impl View for Session<'_> {
 
     fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError> {
         self.crl_facts(issuer, now)?.map(|facts| self.with_der(issuer, facts)).transpose()
+    }
+
+    fn crl_part(&self, issuer: u32, number: u64, part: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT der FROM crl_chunk WHERE issuer = ?1 AND number = ?2 AND part = ?3";
+        self.one(sql, params![issuer, signed(number)?, part], |row| cell(row, "der"))
+    }
+
+    fn crl_entry(&self, issuer: u32, number: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT entry FROM crl WHERE issuer = ?1 AND number = ?2";
+        self.one(sql, params![issuer, signed(number)?], |row| count(row, "entry"))
     }
 
     fn crl_facts(&self, issuer: u32, now: Time) -> Result<Option<CrlFacts>, StoreError> {
@@ -392,8 +427,9 @@ fn missing(what: &str) -> StoreError {
 }
 
 fn serial(row: &Row<'_>, column: &str) -> Result<Serial, StoreError> {
-    let octets: Vec<u8> = cell(row, column)?;
-    Serial::from_octets(&octets).map_err(|error| StoreError::Damaged(error.to_string()))
+    let octets = row.get_ref(column).and_then(|value| Ok(value.as_blob()?));
+    let octets = octets.map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))?;
+    Serial::from_octets(octets).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
 pub(super) fn serial_and_bytes(row: &Row<'_>) -> Result<(Serial, Vec<u8>), StoreError> {
@@ -478,6 +514,16 @@ pub(super) fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
     let known: Option<i64> = cell(row, "peer")?;
     let holder = known.map(|_| holder(name(row)?, role(row)?, row)).transpose()?;
     certificate_of(row, holder)
+}
+
+fn barred(row: &Row<'_>) -> Result<Barred, StoreError> {
+    let revoked: Option<i64> = cell(row, "revoked")?;
+    Ok(Barred {
+        serial: serial(row, "serial")?,
+        not_after: time(row, "not_after")?,
+        revocation: revoked.map(|at| revocation(row, at)).transpose()?,
+        overlap_ends: cell::<Option<i64>>(row, "overlap_ends")?.map(Time::from_unix),
+    })
 }
 
 fn certificate_of(row: &Row<'_>, holder: Option<Holder>) -> Result<Certificate, StoreError> {

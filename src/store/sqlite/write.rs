@@ -5,13 +5,16 @@ use rusqlite::{params, OptionalExtension};
 
 use super::{
     fault,
-    read::{certificate_id, signed},
+    read::{certificate_id, count, signed},
     Session,
 };
 use crate::{
-    inventory::{Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl, Unlocker},
+    inventory::{
+        change::begin_crl, ledger::Hasher, Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl,
+        Unlocker,
+    },
     serial::Serial,
-    store::{CommitError, Draft, Mac, StoreError, Totals, View, Writing},
+    store::{CommitError, CrlFacts, Draft, Mac, StoreError, Totals, View, Writing},
     time::Time,
 };
 
@@ -105,28 +108,39 @@ impl Session<'_> {
         .map(drop)
     }
 
-    /// The new CRL takes the place of the one before.
-    fn record_crl(&self, crl: &SignedCrl, entry: i64) -> Result<(), StoreError> {
-        self.execute("DELETE FROM crl WHERE issuer = ?1 AND rung = 0", [crl.issuer])?;
-        self.insert_crl(crl, 0, entry)
-    }
-
-    fn record_ladder(&self, issuer: u32, rungs: &[SignedCrl], entry: i64) -> Result<(), StoreError> {
-        self.execute("DELETE FROM crl WHERE issuer = ?1 AND rung > 0", [issuer])?;
-        rungs.iter().zip(1..).try_for_each(|(crl, rung)| self.insert_crl(crl, rung, entry))
-    }
-
+    /// A CRL that comes in one piece.
     fn insert_crl(&self, crl: &SignedCrl, rung: i64, entry: i64) -> Result<(), StoreError> {
+        self.begin_crl(crl.issuer, crl.number)?;
+        for (part, chunk) in (0..).zip(crl.der.chunks(CHUNK)) {
+            self.put_crl_part(crl.issuer, crl.number, part, chunk)?;
+        }
+        self.insert_crl_row(crl.issuer, &crl.into(), rung, entry)
+    }
+
+    fn insert_crl_row(&self, issuer: u32, crl: &CrlFacts, rung: i64, entry: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO crl (issuer, number, rung, due, this_update, next_update, entries, entry)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let (from, to) = (crl.validity.not_before().unix(), crl.validity.not_after().unix());
         let (number, entries) = (signed(crl.number)?, signed(crl.entries)?);
-        self.execute(sql, params![crl.issuer, number, rung, crl.due.unix(), from, to, entries, entry])?;
-        // of a row that was taken out from outside its pieces may be left
-        self.execute("DELETE FROM crl_chunk WHERE issuer = ?1 AND number = ?2", params![crl.issuer, number])?;
-        for (part, chunk) in crl.der.chunks(CHUNK).enumerate() {
-            let sql = "INSERT INTO crl_chunk (issuer, number, part, der) VALUES (?1, ?2, ?3, ?4)";
-            self.execute(sql, params![crl.issuer, number, signed(part as u64)?, chunk])?;
+        self.execute(sql, params![issuer, number, rung, crl.due.unix(), from, to, entries, entry]).map(drop)
+    }
+
+    /// A new CRL takes the place of the one before, new rungs that of all rungs. CRLs are public: overwriting them with
+    /// zeros would write as much once more.
+    fn drop_crls(&self, sql: &str, issuer: u32) -> Result<(), StoreError> {
+        self.transaction.execute_batch("PRAGMA secure_delete = OFF").map_err(fault)?;
+        let dropped = self.execute(sql, [issuer]);
+        self.transaction.execute_batch("PRAGMA secure_delete = ON").map_err(fault)?;
+        dropped.map(drop)
+    }
+
+    fn digest_crl(&self, hasher: &mut Hasher, issuer: u32, crl: &CrlFacts) -> Result<(), StoreError> {
+        let sql = "SELECT coalesce(sum(length(der)), 0) AS octets FROM crl_chunk WHERE issuer = ?1 AND number = ?2";
+        let octets = self.one(sql, params![issuer, signed(crl.number)?], |row| count(row, "octets"))?.unwrap_or(0);
+        begin_crl(hasher, crl.number, crl.entries, crl.validity, octets);
+        for part in 0.. {
+            let Some(der) = self.crl_part(issuer, crl.number, part)? else { break };
+            hasher.piece(&der);
         }
         Ok(())
     }
@@ -171,8 +185,14 @@ impl Session<'_> {
                 self.execute(sql, params![certificate_id(self, serial)?, der, entry]).map(drop)
             }
             Change::SealedKey(serial, sealed) => self.record_key(serial, sealed.as_deref(), entry),
-            Change::Crl(crl) => self.record_crl(crl, entry),
-            Change::Ladder(issuer, rungs) => self.record_ladder(*issuer, rungs, entry),
+            Change::Crl(crl) => {
+                self.drop_crls(NEWEST, crl.issuer)?;
+                self.insert_crl(crl, 0, entry)
+            }
+            Change::Ladder(issuer, rungs) => {
+                self.drop_crls(RUNGS, *issuer)?;
+                rungs.iter().zip(1..).try_for_each(|(crl, rung)| self.insert_crl(crl, rung, entry))
+            }
             Change::Target(target) => {
                 let sql = "INSERT OR REPLACE INTO target (dir, server, added, entry) VALUES (?1, ?2, ?3, ?4)";
                 self.execute(sql, params![target.dir, target.server, target.added.unix(), entry]).map(drop)
@@ -221,6 +241,41 @@ impl Writing for Session<'_> {
         Ok(())
     }
 
+    fn begin_crl(&self, issuer: u32, number: u64) -> Result<(), StoreError> {
+        // the row comes after its parts, which are counted while they are laid down
+        self.transaction.execute_batch("PRAGMA defer_foreign_keys = ON").map_err(fault)?;
+        // of a row that was taken out from outside its parts may be left
+        let sql = "DELETE FROM crl_chunk WHERE issuer = ?1 AND number = ?2";
+        self.execute(sql, params![issuer, signed(number)?]).map(drop)
+    }
+
+    fn put_crl_part(&self, issuer: u32, number: u64, part: u32, der: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO crl_chunk (issuer, number, part, der) VALUES (?1, ?2, ?3, ?4)";
+        self.execute(sql, params![issuer, signed(number)?, part, der]).map(drop)
+    }
+
+    fn record_crl(&mut self, issuer: u32, crl: &CrlFacts) -> Result<(), StoreError> {
+        self.drop_crls(NEWEST, issuer)?;
+        self.insert_crl_row(issuer, crl, 0, signed(self.pending.seq)?)?;
+        let key = format!("crl/{issuer}");
+        let mut hasher = Hasher::new(&key);
+        self.digest_crl(&mut hasher, issuer, crl)?;
+        self.pending.changed.push((key, Some(hasher.finish())));
+        Ok(())
+    }
+
+    fn record_ladder(&mut self, issuer: u32, rungs: &[CrlFacts]) -> Result<(), StoreError> {
+        self.drop_crls(RUNGS, issuer)?;
+        let key = format!("ladder/{issuer}");
+        let mut hasher = Hasher::new(&key);
+        for (crl, rung) in rungs.iter().zip(1..) {
+            self.insert_crl_row(issuer, crl, rung, signed(self.pending.seq)?)?;
+            self.digest_crl(hasher.time(crl.due), issuer, crl)?;
+        }
+        self.pending.changed.push((key, (!rungs.is_empty()).then(|| hasher.finish())));
+        Ok(())
+    }
+
     fn remac(&mut self, mac: &Mac<'_>) -> Result<(), StoreError> {
         let mut last = 0;
         loop {
@@ -246,6 +301,10 @@ impl Writing for Session<'_> {
         }
     }
 }
+
+/// The CRL that was due when it was signed, and those that were signed in advance with it.
+const NEWEST: &str = "DELETE FROM crl WHERE issuer = ?1 AND rung = 0";
+const RUNGS: &str = "DELETE FROM crl WHERE issuer = ?1 AND rung > 0";
 
 /// How much of a CRL one row holds.
 const CHUNK: usize = 256 * 1024;
