@@ -67,14 +67,21 @@ impl Serial {
     }
 }
 
+impl Serial {
+    /// Digit by digit: `list` writes a million of them.
+    fn digits<'a>(&self, room: &'a mut [u8; 2 * LONGEST]) -> &'a str {
+        for (pair, octet) in room.chunks_exact_mut(2).zip(self.octets()) {
+            pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
+        }
+        // digits are ASCII
+        std::str::from_utf8(&room[..2 * self.octets().len()]).unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Serial {
     /// Upper-case hexadecimal, two digits an octet, as `openssl x509 -serial` prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 2 * LONGEST];
-        for (pair, octet) in digits.chunks_exact_mut(2).zip(self.octets()) {
-            pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
-        }
-        f.pad(std::str::from_utf8(&digits[..2 * self.octets().len()]).map_err(|_| fmt::Error)?)
+        f.pad(self.digits(&mut [0; 2 * LONGEST]))
     }
 }
 
@@ -120,7 +127,7 @@ impl PartialOrd for Serial {
 
 impl Serialize for Serial {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.digits(&mut [0; 2 * LONGEST]))
     }
 }
 

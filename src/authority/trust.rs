@@ -43,6 +43,12 @@ pub enum Depth {
 /// Reads everything: each entry against the one before, each fact against the entry that last changed it, and what is
 /// derived from the facts. In memory is one entry at a time, and sixteen octets for each fact that is gone.
 pub fn verify(view: &dyn View, vault: Option<&VaultKeys>) -> Result<Verification, StoreError> {
+    let mut found = facts_and_ledger(view, vault)?;
+    found.problems.extend(view.derived_faults()?);
+    Ok(found)
+}
+
+fn facts_and_ledger(view: &dyn View, vault: Option<&VaultKeys>) -> Result<Verification, StoreError> {
     let mut chain = Chain::new(view, vault);
     view.entries(1, Entries::All, &mut |stored| chain.follow(&stored))?;
     chain.close()?;
@@ -55,10 +61,11 @@ pub fn verify(view: &dyn View, vault: Option<&VaultKeys>) -> Result<Verification
 }
 
 /// What an act with the vault open asks before it trusts the store: the head and the `touched` facts; and everything,
-/// while the store is small enough that nobody notices.
+/// while the store is small enough that nobody notices. What is derived for `list` and `status` no act relies on, but for
+/// the number of revoked certificates.
 pub fn check(view: &dyn View, vault: &VaultKeys, touched: &[Change]) -> Result<Vec<String>, StoreError> {
     if view.totals()?.certificates <= SMALL {
-        return Ok(verify(view, Some(vault))?.problems);
+        return Ok(facts_and_ledger(view, Some(vault))?.problems);
     }
     let mut problems = check_head(view, vault)?;
     problems.extend(foreign_issuer(view, vault)?);
@@ -224,7 +231,6 @@ impl<'a> Chain<'a> {
             }
             None => self.problem("the ledger is empty".to_owned()),
         }
-        self.view.derived_faults()?.into_iter().for_each(|fault| self.problem(fault));
         Ok(())
     }
 

@@ -67,7 +67,7 @@ impl Session {
     pub fn rows(&self, style: Style, command: &'static str, list: &str) -> Rows {
         let out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
         let style = if self.json() { Style::Object } else { style };
-        Rows { out, style, first: true, opening: opening(command, list), closed: false }
+        Rows { out, style, first: true, opening: opening(command, list), line: Vec::new(), closed: false }
     }
 }
 
@@ -108,6 +108,8 @@ pub struct Rows {
     style: Style,
     first: bool,
     opening: String,
+    /// The row being written; a buffer that is there saves a million others.
+    line: Vec<u8>,
     closed: bool,
 }
 
@@ -129,20 +131,20 @@ impl Rows {
     /// One row, with its line ending as text; false when nobody reads any more.
     pub fn row<T: Serialize, D: Display>(&mut self, row: &T, text: impl FnOnce() -> D) -> Result<bool, Failure> {
         let first = std::mem::replace(&mut self.first, false);
-        let written = match self.style {
-            Style::Text => write!(self.out, "{}", text()),
-            Style::Lines => self.json(row).and_then(|()| self.out.write_all(b"\n")),
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let rendered = match self.style {
+            Style::Text => write!(line, "{}", text()),
+            Style::Lines => json_into(&mut line, row).and_then(|()| line.write_all(b"\n")),
             Style::Object => {
-                let before = if first { self.opening.as_bytes() } else { b"," };
-                self.out.write_all(before).and_then(|()| self.json(row))
+                line.extend_from_slice(if first { self.opening.as_bytes() } else { b"," });
+                json_into(&mut line, row)
             }
         };
+        let written = rendered.and_then(|()| self.out.write_all(&line));
+        self.line = line;
         self.written(written)?;
         Ok(!self.closed)
-    }
-
-    fn json<T: Serialize>(&mut self, row: &T) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, row).map_err(io::Error::from)
     }
 
     /// The end; `warnings` close the object.
@@ -169,6 +171,10 @@ impl Rows {
             other => forgive_closed(other),
         }
     }
+}
+
+fn json_into<T: Serialize>(line: &mut Vec<u8>, row: &T) -> io::Result<()> {
+    serde_json::to_writer(line, row).map_err(io::Error::from)
 }
 
 fn opening(command: &str, list: &str) -> String {

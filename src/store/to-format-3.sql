@@ -44,9 +44,6 @@ CREATE VIEW tallied AS
            CASE WHEN revoked IS NULL THEN not_after / 86400 ELSE 0 END AS day, folded
     FROM listing WHERE overlap_ends IS NULL;
 
-CREATE TRIGGER peer_inserted AFTER INSERT ON peer BEGIN
-    INSERT INTO listing SELECT * FROM listed WHERE folded = new.folded;
-END;
 CREATE TRIGGER peer_updated AFTER UPDATE ON peer BEGIN
     DELETE FROM listing WHERE folded = old.folded;
     INSERT INTO listing SELECT * FROM listed WHERE folded = new.folded;

@@ -5,7 +5,7 @@ use rusqlite::{params, OptionalExtension};
 
 use super::{
     fault,
-    read::{certificate_id, count, signed},
+    read::{cell, certificate_id, count, signed},
     Session,
 };
 use crate::{
@@ -40,19 +40,18 @@ impl Session<'_> {
         self.transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
     }
 
+    /// The row was made with the peer's first certificate.
     fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO peer (name, folded, role, created, current, note, bundle, recipients, entry)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-                   ON CONFLICT (folded) DO UPDATE SET current = excluded.current, created = excluded.created,
-                   note = excluded.note, bundle = excluded.bundle, recipients = excluded.recipients,
-                   entry = excluded.entry";
+        let sql = "UPDATE peer SET current = ?2, created = ?3, note = ?4, bundle = ?5, recipients = ?6, entry = ?7
+                   WHERE folded = ?1";
         let current = certificate_id(self, &peer.current)?;
-        let role = peer.role.to_string();
-        let (name, folded, created) = (peer.name.as_str(), peer.name.folded(), peer.created.unix());
         let bundle = peer.bundle.as_ref().map(|digest| digest.0);
         let recipients = (!peer.recipients.is_empty()).then(|| peer.recipients.join("\n"));
-        let row = params![name, folded, role, created, current, peer.note, bundle, recipients, entry];
-        self.execute(sql, row).map(drop)
+        let row = params![peer.name.folded(), current, peer.created.unix(), peer.note, bundle, recipients, entry];
+        match self.execute(sql, row)? {
+            1 => Ok(()),
+            _ => Err(StoreError::Damaged(format!("there is no certificate of `{}`", peer.name))),
+        }
     }
 
     /// A certificate comes before its new peer: the peer's row is made with it and completed by the peer's own fact;
@@ -71,14 +70,29 @@ impl Session<'_> {
         Ok(Some(self.transaction.last_insert_rowid()))
     }
 
+    /// What a certificate says of itself never changes. Not one statement for both: each prepares the triggers of its own
+    /// kind only, and an insert that turns out to be an update leaves a gap in the ids.
     fn record_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
+        let sql = "SELECT id FROM certificate WHERE serial = ?1 AND issuer = ?2";
+        let which = params![certificate.serial.octets(), certificate.issuer];
+        match self.one(sql, which, |row| cell::<i64>(row, "id"))? {
+            Some(id) => self.update_certificate(id, certificate, entry),
+            None => self.insert_certificate(certificate, entry),
+        }
+    }
+
+    fn update_certificate(&self, id: i64, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE certificate SET revoked = ?2, reason = ?3, overlap_ends = ?4, entry = ?5 WHERE id = ?1";
+        let (at, reason) = revocation(certificate);
+        self.execute(sql, params![id, at, reason, certificate.overlap_ends.map(Time::unix), entry]).map(drop)
+    }
+
+    fn insert_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
         let sql =
             "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason,
                    key_with_owner, overlap_ends, entry)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-                   ON CONFLICT (serial, issuer) DO UPDATE SET revoked = excluded.revoked, reason = excluded.reason,
-                   overlap_ends = excluded.overlap_ends, entry = excluded.entry";
-        let validity = certificate.validity;
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let (validity, (at, reason)) = (certificate.validity, revocation(certificate));
         let row = params![
             certificate.serial.octets(),
             certificate.issuer,
@@ -87,8 +101,8 @@ impl Session<'_> {
             validity.not_before().unix(),
             validity.not_after().unix(),
             certificate.issued.unix(),
-            certificate.revocation.map(|revocation| revocation.at.unix()),
-            certificate.revocation.map(|revocation| revocation.reason.code()),
+            at,
+            reason,
             certificate.holder.as_ref().is_some_and(|holder| holder.key == KeyPlace::WithOwner),
             certificate.overlap_ends.map(Time::unix),
             entry,
@@ -300,6 +314,10 @@ impl Writing for Session<'_> {
             Err(error) => Err(CommitError::Unknown { act, source: fault(error) }),
         }
     }
+}
+
+fn revocation(certificate: &Certificate) -> (Option<i64>, Option<u8>) {
+    certificate.revocation.map(|revocation| (revocation.at.unix(), revocation.reason.code())).unzip()
 }
 
 /// The CRL that was due when it was signed, and those that were signed in advance with it.
