@@ -307,7 +307,7 @@ mod tests {
             let leaf = |key: &PrivateKey, role, name: &str| {
                 let name = name.parse().unwrap();
                 let profile = LeafProfile { name, role, serial: serial(2), validity, addresses: vec![] };
-                [sign_leaf(&profile, key.spki(), &ca, issuer_key).unwrap()]
+                [sign_leaf(&profile, key.spki(), &ca, issuer_key).unwrap().der().to_vec()]
             };
             for (server_key, client_key) in
                 keys.iter().flat_map(|server| keys.iter().map(move |client| (server, client)))
