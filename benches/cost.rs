@@ -18,8 +18,8 @@ use vpnpki::{
     inventory::{ActId, Change, Identity, Issuer, Reason, Revocation, Role},
     openvpn::StaticKey,
     pki::{
-        certificate_pem, crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile,
-        IssuerCertificate, LeafProfile, PrivateKey, RevokedEntry, SignedLeaf,
+        certificate_pem, crl_pem, request_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile,
+        IssuerCertificate, LeafProfile, PrivateKey, Request, RevokedEntry, SignedLeaf,
     },
     secret::Secret,
     serial::Serial,
@@ -38,10 +38,24 @@ fn generate(algorithm: Algorithm) -> PrivateKey {
     key(algorithm)
 }
 
-#[divan::bench]
-fn read_key(bencher: Bencher) {
-    let pem = key(Algorithm::P256).to_pem();
+/// The time until two primes are found is scattered widely: `benches/figures --only rsa` has more of them.
+#[divan::bench(args = [Algorithm::Rsa2048, Algorithm::Rsa3072, Algorithm::Rsa4096], sample_count = 10, sample_size = 1)]
+fn generate_rsa(algorithm: Algorithm) -> PrivateKey {
+    key(algorithm)
+}
+
+/// With every check of an RSA key's numbers.
+#[divan::bench(args = [Algorithm::P256, Algorithm::Rsa2048, Algorithm::Rsa4096])]
+fn read_key(bencher: Bencher, algorithm: Algorithm) {
+    let pem = key(algorithm).to_pem();
     bencher.bench(|| PrivateKey::from_pem(black_box(pem.expose())));
+}
+
+/// A stranger's RSA key is tried: small factors, primes next to each other, those of a broken generator.
+#[divan::bench(args = [Algorithm::P256, Algorithm::Rsa2048, Algorithm::Rsa4096])]
+fn read_request(bencher: Bencher, algorithm: Algorithm) {
+    let request = request_pem(&key(algorithm), &leaf().name).expect("a request");
+    bencher.bench(|| Request::read(black_box(request.as_bytes())));
 }
 
 #[divan::bench(args = [Algorithm::P256, Algorithm::Rsa2048])]

@@ -5,7 +5,7 @@ import shutil
 
 from .bench import Taken
 from .clients import ELLIPTIC
-from .table import Row, median, mebibytes, seconds
+from .table import Row, mebibytes, median, seconds
 
 NEEDS = ["easyrsa"]
 ABOUT = "10,000 clients in one call: the arithmetic alone, easy-rsa in a loop"

@@ -2,7 +2,6 @@
 
 import json
 
-from .bench import VPNPKI
 from .table import Row, median
 
 NEEDS = ["easyrsa", "cfssl", "openssl", "strace"]
@@ -23,7 +22,15 @@ def measure(bench):
 
 def elliptic(bench):
     ours, theirs, cfssl = bench.authority("ours"), bench.easyrsa("theirs", ELLIPTIC), ca_of_cfssl(bench)
-    gencert = ["cfssl", "gencert", "-loglevel=5", "-ca=ca.pem", "-ca-key=ca-key.pem", "-config=config.json", "client.json"]
+    gencert = [
+        "cfssl",
+        "gencert",
+        "-loglevel=5",
+        "-ca=ca.pem",
+        "-ca-key=ca-key.pem",
+        "-config=config.json",
+        "client.json",
+    ]
     took = bench.turns(
         {
             "ours": lambda: bench.vpnpki(["issue", bench.name()], ours),
@@ -62,7 +69,7 @@ def fsyncs(bench):
     """How often one `issue` waits for the disk."""
     directory, trace = bench.place / "ours", bench.place / "trace"
     calls = "trace=fsync,fdatasync,syncfs,sync,sync_file_range,msync"
-    bench.call(["strace", "-f", "-e", calls, "-o", trace, VPNPKI, "issue", bench.name()], directory)
+    bench.call(["strace", "-f", "-e", calls, "-o", trace, bench.program, "issue", bench.name()], directory)
     counted = sum("sync" in line and "+++" not in line for line in trace.read_text().splitlines())
     return [Row("fsyncs of one issue", str(counted), ratio=counted, at_most=7)]
 

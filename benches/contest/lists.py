@@ -3,11 +3,12 @@ the same serials; and what memory that takes beyond a CRL without entries."""
 
 import json
 
-from .bench import Failed, VPNPKI
+from .bench import Failed
 from .table import Row, mebibytes, median
 
 NEEDS = ["openssl"]
 ABOUT = "CRLs of 100,000 and of 1,000,000 entries: openssl ca -gencrl"
+PEAK = "its peak memory, and how far beyond that with none"
 CONFIG = """\
 [ca]
 default_ca = ours
@@ -35,26 +36,24 @@ def measure(bench):
     """The rows."""
     empty = bench.authority("crl-0")
     nothing = bench.turns({"ours": lambda: refreshed(bench, empty)}, bench.runs(5))["ours"]["memory"].median
-    rows = []
-    for size in sizes(bench):
-        directory, status = bench.filled("crl", size, revoked=size)
-        theirs = index(bench, directory, size)
-        took = bench.turns(
-            {
-                "ours": lambda: refreshed(bench, directory),
-                "theirs": lambda: bench.timed(["openssl", *GENCRL], theirs),
-            },
-            bench.runs(5),
-        )
-        ours, openssl = took["ours"]["seconds"], took["theirs"]["seconds"]
-        work = f"a CRL of {size:,} entries"
-        rows.append(Row(work, median(ours), "openssl ca -gencrl", median(openssl), openssl.median / ours.median, at_least=10))
-        memory, their_memory = (took[who]["memory"].median for who in ("ours", "theirs"))
-        more = f"{mebibytes(memory)}, with none {mebibytes(nothing)}"
-        rows.append(
-            Row(f"peak memory of it, beyond one with none", more, "", mebibytes(their_memory), memory - nothing, at_most=32, unit=" MiB")
-        )
-    return rows
+    return [row for size in sizes(bench) for row in of_size(bench, size, nothing)]
+
+
+def of_size(bench, size, nothing):
+    directory, theirs = bench.filled("crl", size, revoked=size), bench.directory("openssl-ca")
+    index(bench, directory, theirs, size)
+    took = bench.turns(
+        {"ours": lambda: refreshed(bench, directory), "theirs": lambda: bench.timed(["openssl", *GENCRL], theirs)},
+        bench.runs(5),
+    )
+    ours, openssl = took["ours"]["seconds"], took["theirs"]["seconds"]
+    memory, their_memory = (took[who]["memory"].median for who in ("ours", "theirs"))
+    work, against = f"a CRL of {size:,} entries", "openssl ca -gencrl"
+    more = f"{mebibytes(memory)}, with none {mebibytes(nothing)}"
+    return [
+        Row(work, median(ours), against, median(openssl), openssl.median / ours.median, at_least=10),
+        Row(PEAK, more, against, mebibytes(their_memory), memory - nothing, at_most=32, unit=" MiB"),
+    ]
 
 
 GENCRL = ["ca", "-gencrl", "-config", "ca.cnf", "-keyfile", "ca.key", "-cert", "ca.crt", "-out", "crl.pem"]
@@ -64,14 +63,14 @@ def refreshed(bench, directory):
     return bench.vpnpki(["crl", "refresh", "--no-publish", "--quiet"], directory)
 
 
-def index(bench, directory, size):
+def index(bench, directory, theirs, size):
     """A CA of openssl with an index of the serials that are revoked in the authority."""
-    theirs = bench.directory("openssl-ca")
     (theirs / "ca.cnf").write_text(CONFIG)
     (theirs / "crlnumber").write_text("01\n")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    bench.call(["openssl", "req", "-x509", *curve, "-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca"], theirs)
-    listed = bench.call([VPNPKI, "list", "--status", "revoked", "--jsonl"], directory).decode()
+    out = ["-nodes", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca"]
+    bench.call(["openssl", "req", "-x509", *curve, *out], theirs)
+    listed = bench.call([bench.program, "list", "--status", "revoked", "--jsonl"], directory).decode()
     rows = [json.loads(line) for line in listed.splitlines()]
     rows = [row for row in rows if row.get("status") == "revoked"]
     if len(rows) != size:
@@ -79,4 +78,3 @@ def index(bench, directory, size):
     with open(theirs / "index.txt", "w") as file:
         for number, row in enumerate(rows):
             file.write(f"R\t360101000000Z\t260101000000Z\t{row['serial']}\tunknown\t/CN=client-{number}\n")
-    return theirs

@@ -17,36 +17,38 @@ def measure(bench):
     """The rows."""
     count = bench.size(1_000_000, 5_000)
     begin = time.monotonic()
-    (many, _), (few, _) = bench.filled("many", count), bench.filled("few", 10)
+    many, few = bench.filled("many", count), bench.filled("few", 10)
     rows = [Row(f"a store of {count:,} certificates filled", f"{time.monotonic() - begin:.0f} s")]
-    there = {"many": iter(range(count)), "few": iter(range(10))}
+    left = {many: iter(range(count)), few: iter(range(9))}
 
-    def revoked(directory, where):
-        client = f"client-{next(there[where]):06}"
+    def revoked(directory):
+        client = f"client-{next(left[directory]):06}"
         return bench.vpnpki(["revoke", client, "--no-publish", "--quiet"], directory)
 
     # `status` exits 3: nobody publishes here, which is due
     commands = {
-        "issue": lambda directory, _: bench.vpnpki(["issue", bench.name(), "--quiet"], directory),
+        "issue": lambda directory: bench.vpnpki(["issue", bench.name(), "--quiet"], directory),
         "revoke": revoked,
-        "status": lambda directory, _: bench.vpnpki(["status"], directory, codes=(0, 3)),
-        "show": lambda directory, _: bench.vpnpki(["show", "client-000009"], directory),
+        "status": lambda directory: bench.vpnpki(["status"], directory, codes=(0, 3)),
+        "show": lambda directory: bench.vpnpki(["show", "client-000009"], directory),
     }
-    for what, run in commands.items():
-        runs = min(bench.runs(5), 8)
-        took = bench.turns({"many": lambda: run(many, "many"), "few": lambda: run(few, "few")}, runs)
-        rows += flat(what, count, took["many"], took["few"])
-    took = bench.turns({"many": lambda: bench.vpnpki(["list"], many)}, bench.runs(5))["many"]
-    listing = f"`list` of {count:,}"
-    rows.append(Row(listing, median(took["seconds"]), ratio=took["seconds"].median, at_most=1, unit=" s"))
-    peak = took["memory"].median
-    rows.append(Row(f"peak memory of it", mebibytes(peak), ratio=peak, at_most=32, unit=" MiB"))
-    return rows
+    rows += [flat(bench, f"`{what}` among {count:,}", run, many, few) for what, run in commands.items()]
+    return rows + listed(bench, count, many)
 
 
-def flat(what, count, many, few):
+def flat(bench, work, run, many, few):
     """A command among many takes about what it takes among few."""
-    ours, alone = many["seconds"], few["seconds"]
-    memory = f"{median(ours)}, {mebibytes(many['memory'].median)}"
-    theirs = f"{median(alone)}, {mebibytes(few['memory'].median)}"
-    return [Row(f"`{what}` among {count:,}", memory, "the same among ten", theirs, ours.median / alone.median, at_most=1.5)]
+    runs = min(bench.runs(5), 8)
+    took = bench.turns({"many": lambda: run(many), "few": lambda: run(few)}, runs)
+    shown = [f"{median(one['seconds'])}, {mebibytes(one['memory'].median)}" for one in took.values()]
+    ratio = took["many"]["seconds"].median / took["few"]["seconds"].median
+    return Row(work, shown[0], "the same among ten", shown[1], ratio, at_most=1.5)
+
+
+def listed(bench, count, many):
+    took = bench.turns({"list": lambda: bench.vpnpki(["list"], many)}, bench.runs(5))["list"]
+    wait, peak = took["seconds"], took["memory"].median
+    return [
+        Row(f"`list` of {count:,}", median(wait), ratio=wait.median, at_most=1, unit=" s"),
+        Row("its peak memory", mebibytes(peak), ratio=peak, at_most=32, unit=" MiB"),
+    ]

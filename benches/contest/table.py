@@ -10,6 +10,11 @@ class Row:
         self.work, self.ours, self.against, self.theirs = work, ours, against, theirs
         self.ratio, self.at_least, self.at_most, self.unit = ratio, at_least, at_most, unit
 
+    def without_aim(self):
+        """The same, where nobody asks how fast it was."""
+        self.at_least = self.at_most = None
+        return self
+
     @property
     def met(self):
         """Whether the ratio is on the right side; none without an aim."""
@@ -34,7 +39,7 @@ def text(rows):
     """Columns of equal width."""
     lines = [HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(padded)
 
 
