@@ -23,6 +23,7 @@ mod keyholders;
 mod life;
 mod live;
 mod management;
+mod memory;
 mod mixed;
 mod modes;
 mod names;
