@@ -12,6 +12,8 @@ use crate::{
     time::DAY,
 };
 
+mod lists;
+
 /// A store in a directory of its own.
 struct Place {
     store: Box<dyn Store>,
@@ -609,6 +611,9 @@ fn ask_everything(view: &dyn View) {
     let _ = (
         view.crl(1, day(9)),
         view.crl_facts(1, day(9)),
+        view.crl_part(1, 1, 0),
+        view.crl_entry(1, 1),
+        view.revoked_after(1, Some(&serial), 9),
         view.targets(),
         view.census(day(9)),
         view.totals(),

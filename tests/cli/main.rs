@@ -24,6 +24,7 @@ mod keys;
 mod life;
 mod live;
 mod management;
+mod memory;
 mod mixed;
 mod modes;
 mod names;

@@ -153,3 +153,74 @@ const LINE: usize = 64;
 const LINE_DER: usize = 48;
 /// How many lines are read at once.
 const LINES: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{crl_pem, pem};
+    use proptest::prelude::*;
+
+    fn armoured(der: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        Armoured::new(der).read_to_end(&mut text).unwrap();
+        text
+    }
+
+    fn unarmoured(text: &[u8]) -> io::Result<Vec<u8>> {
+        let mut der = Vec::new();
+        Unarmoured::new(text).read_to_end(&mut der).map(|_| der)
+    }
+
+    /// Around one line, and around what is read at once.
+    #[test]
+    fn every_length_is_armoured_as_in_one_piece_and_comes_back() {
+        let once = LINE_DER * LINES;
+        let in_text = ((LINE + 1) * LINES - BEGIN.len()) / (LINE + 1) * LINE_DER;
+        let lengths = (1..200).chain(once - 50..once + 50).chain(in_text - 50..in_text + 50).chain([2 * once, 3 * once + 7]);
+        for length in lengths {
+            let der: Vec<u8> = (0..length).map(|octet| octet.to_le_bytes()[0]).collect();
+            let text = armoured(&der);
+            assert!(text == crl_pem(&der).as_bytes(), "{length}");
+            assert!(unarmoured(&text).unwrap() == der, "{length}");
+        }
+    }
+
+    #[test]
+    fn another_armour_is_not_taken() {
+        let text = crl_pem(&[7; 200]);
+        for other in [
+            text.replace('\n', "\r\n"),
+            format!("before\n{text}"),
+            format!("{text}after\n"),
+            format!("{text}{text}"),
+            text.trim_end().to_owned(),
+            text.replace("X509 CRL", "CERTIFICATE"),
+            text.replacen("Bwc", "Bw=", 1),
+            text.replacen("Bwc", "Bw", 1),
+            text.replace("BwcHBwcH\n", ""),
+            String::from_utf8(BEGIN.to_vec()).unwrap(),
+            String::new(),
+        ] {
+            assert!(other == text || unarmoured(other.as_bytes()).is_err(), "{other}");
+        }
+    }
+
+    proptest! {
+        /// What is taken here is what the reader of everything takes.
+        #[test]
+        fn no_change_passes_as_something_else(length in 1_usize..300, at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let mut text = crl_pem(&vec![0x5a; length]).into_bytes();
+            let at = at.index(text.len());
+            text[at] = octet;
+            if let Ok(der) = unarmoured(&text) {
+                prop_assert_eq!(pem::decode(pem::CRL, &text).unwrap().to_vec(), der);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = unarmoured(&text);
+            let _ = unarmoured(&[BEGIN, &text].concat());
+        }
+    }
+}

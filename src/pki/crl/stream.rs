@@ -217,37 +217,37 @@ impl<R: Read> Octets<R> {
         self.digested = self.at;
     }
 
-    /// Tag and length, which must be written in the fewest octets (X.690, 10.1); where what follows will end.
+    /// Tag and length; where what follows will end.
     fn header(&mut self, tag: u8) -> Result<u64, StreamError> {
-        let [found, first] = self.take(2)? else { return Err(StreamError::Form(HEADER)) };
-        let (found, first) = (*found, *first);
-        let length = match first {
-            0..=0x7f => u64::from(first),
-            0x81..=0x84 => {
-                let octets = self.take(usize::from(first & 0x7f))?;
-                let length = octets.iter().fold(0, |length, &octet| length << 8 | u64::from(octet));
-                if octets[0] == 0 || length < 0x80 {
-                    return Err(StreamError::Form(HEADER));
-                }
-                length
-            }
-            _ => return Err(StreamError::Form(HEADER)),
-        };
-        (found == tag && length > 0).then_some(self.position + length).ok_or(StreamError::Form(HEADER))
+        let (head, inside) = self.look_at_header(tag)?;
+        self.take(head)?;
+        Ok(self.position + inside)
     }
 
     /// A whole element, header and all, of at most so many octets inside.
     fn element(&mut self, tag: u8, most: u64) -> Result<Vec<u8>, StreamError> {
-        let begin = self.position;
-        let end = self.header(tag)?;
-        let (head, inside) = (self.position - begin, end - self.position);
-        if inside > most {
-            return Err(StreamError::Form(HEADER));
+        let (head, inside) = self.look_at_header(tag)?;
+        match usize::try_from(inside) {
+            Ok(length) if inside <= most => Ok(self.take(head + length)?.to_vec()),
+            _ => Err(StreamError::Form(HEADER)),
         }
-        // bounded above
-        let [head, inside] = [head, inside].map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        self.take(inside)?;
-        Ok(self.buffer[self.at - inside - head..self.at].to_vec())
+    }
+
+    /// How long the header is that comes next, and what is inside; the length must be written in the fewest octets (X.690,
+    /// 10.1). More than its six octets follow on every header here, since a signature is the last.
+    fn look_at_header(&mut self, tag: u8) -> Result<(usize, u64), StreamError> {
+        let octets = self.look(6)?;
+        let (head, inside) = match octets[1] {
+            length @ 1..=0x7f => (2, u64::from(length)),
+            more @ 0x81..=0x84 => {
+                let head = 2 + usize::from(more & 0x7f);
+                let length = octets[2..head].iter().fold(0, |length, &octet| length << 8 | u64::from(octet));
+                let fewest = octets[2] != 0 && length >= 0x80;
+                (head, fewest.then_some(length).ok_or(StreamError::Form(HEADER))?)
+            }
+            _ => return Err(StreamError::Form(HEADER)),
+        };
+        (octets[0] == tag).then_some((head, inside)).ok_or(StreamError::Form(HEADER))
     }
 
     fn moment(&mut self) -> Result<Time, StreamError> {
@@ -380,3 +380,6 @@ const LONGEST_SIGNATURE: u64 = 1024;
 const AT_ONCE: usize = 64 * 1024;
 const HEADER: &str = "a tag or a length is another";
 const ENTRY: &str = "an entry is another";
+
+#[cfg(test)]
+mod tests;
