@@ -7,7 +7,7 @@ use crate::{
     authority::{credential::Credential, workshop::Own, AuthorityError, Unlocked},
     inventory::{Certificate, Change, Digest, Event, Holder, KeyPlace, Peer, Role, Status},
     name::Name,
-    pki::{self, Address, Algorithm, LeafProfile},
+    pki::{self, Address, Algorithm, LeafProfile, SignedLeaf},
     serial::Serial,
     settings::{Keep, Settings},
     store::Writing,
@@ -91,11 +91,12 @@ impl Plan {
     }
 
     /// The peer's own part of its bundle.
-    pub(super) fn own(&self, key: &Credential, der: &[u8]) -> Own {
+    pub(super) fn own(&self, key: &Credential, signed: &SignedLeaf) -> Own {
         Own {
             name: self.profile.name.clone(),
             role: self.profile.role,
-            certificate_pem: pki::certificate_pem(der),
+            certificate_pem: pki::certificate_pem(signed.der()),
+            signed: Some(signed.clone()),
             key: key.in_bundle(),
             recipients: self.recipients.clone(),
         }
@@ -165,31 +166,31 @@ pub(super) fn leaf_validity(
 }
 
 /// A certificate that was signed, with all that is recorded of it.
-pub(super) struct SignedLeaf {
+pub(super) struct NewLeaf {
     pub plan: Plan,
     /// Who has the private key.
     pub place: KeyPlace,
-    pub der: Vec<u8>,
+    pub signed: SignedLeaf,
     /// The private key, where it is kept.
     pub sealed: Option<Vec<u8>>,
 }
 
-impl SignedLeaf {
+impl NewLeaf {
     /// With the private key sealed for the store.
     pub(super) fn new(
         unlocked: &Unlocked,
         plan: Plan,
         key: &Credential,
-        der: Vec<u8>,
+        signed: SignedLeaf,
         keep: Keep,
     ) -> Result<Self, AuthorityError> {
         let sealed = seal(unlocked, &plan.profile.name, &plan.profile.serial, key, keep)?;
-        Ok(Self { plan, place: key.place(), der, sealed })
+        Ok(Self { plan, place: key.place(), signed, sealed })
     }
 
     /// Records certificate, key and peer.
     pub(super) fn record(self, writing: &mut dyn Writing, unlocked: &Unlocked) -> Result<Event, AuthorityError> {
-        let Self { plan, place, der, sealed } = self;
+        let Self { plan, place, signed, sealed } = self;
         let LeafProfile { name, role, serial, validity, .. } = plan.profile;
         let holder = Holder { name: name.clone(), role, algorithm: plan.algorithm.to_string(), key: place };
         writing.record(&Change::Certificate(Certificate {
@@ -201,7 +202,7 @@ impl SignedLeaf {
             revocation: None,
             overlap_ends: None,
         }))?;
-        writing.record(&Change::CertificateDer(serial, der))?;
+        writing.record(&Change::CertificateDer(serial, signed.der().to_vec()))?;
         if let Some(sealed) = sealed {
             writing.record(&Change::SealedKey(serial, Some(sealed)))?;
         }

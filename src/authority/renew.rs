@@ -11,7 +11,7 @@ use crate::{
         credential::{self, Credential},
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
         known_peer,
-        leaf::{leaf_validity, server_addresses, IssuedCertificate, Plan, SignedLeaf},
+        leaf::{leaf_validity, server_addresses, IssuedCertificate, NewLeaf, Plan},
         publishing::Published,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
@@ -234,10 +234,10 @@ impl Desk<'_> {
         let (plan, note) = self.plan(&peer, key)?;
         let plan = plan.with_bundle(self.bundle(&peer, &dirs));
         outcome.warnings.extend(note);
-        let der = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        let (own, summary) = (plan.own(key, &der), plan.summary());
-        let signed = SignedLeaf::new(unlocked, plan, key, der, workshop.settings.keep)?;
-        events.push(signed.record(writing, unlocked)?);
+        let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
+        let (own, summary) = (plan.own(key, &signed), plan.summary());
+        let leaf = NewLeaf::new(unlocked, plan, key, signed, workshop.settings.keep)?;
+        events.push(leaf.record(writing, unlocked)?);
         let ends = overlap_end(self.now, request.overlap);
         let mut replaced = Vec::new();
         for certificate in accepted {

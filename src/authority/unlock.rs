@@ -12,6 +12,7 @@ use crate::{
     },
     bundle::Key,
     files::{self, FileError},
+    findings::bundle::proof::Anchor,
     inventory::{Change, KeyPlace, Parameter, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
@@ -170,7 +171,8 @@ impl Unlocked {
         let binding = Binding::control_channel_key(&self.authority, None);
         let server = servers.then(|| server_share(view, now)).transpose()?;
         let control_key = self.vault.unseal(&binding, &secret.sealed)?;
-        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key, server, now })
+        let authority = Anchor::of(self.issuer()?.pem()).ok_or(AuthorityError::NoCaCertificate)?;
+        Ok(Shared { authority, control_key, server, now })
     }
 
     /// What is a peer's own, the key held against the certificate.
@@ -186,7 +188,8 @@ impl Unlocked {
             None => Key::WithOwner,
         };
         let Peer { name, role, recipients, .. } = peer;
-        Ok(Own { name, role, certificate_pem: pki::certificate_pem(&der), key, recipients })
+        let certificate_pem = pki::certificate_pem(&der);
+        Ok(Own { name, role, certificate_pem, signed: None, key, recipients })
     }
 
     fn private_key(&self, peer: &Peer, der: &[u8], sealed: &[u8]) -> Result<Secret, AuthorityError> {

@@ -60,23 +60,20 @@ pub enum KeyError {
 impl PrivateKey {
     /// Makes a key from the system's randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        let made = |_| KeyError::Library("made");
+        // a curve's key is not written and read again, which would multiply its point twice more
+        let ecdsa = |kind| EcdsaKeyPair::generate(kind).map(|pair| Pair::Ecdsa(algorithm, pair));
         match algorithm {
-            Algorithm::P256 => {
-                Self::ecdsa(algorithm, EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(made)?)
-            }
-            Algorithm::P384 => {
-                Self::ecdsa(algorithm, EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map_err(made)?)
-            }
-            Algorithm::Ed25519 => Self::from_pair(Pair::Ed25519(Ed25519KeyPair::generate().map_err(made)?)),
+            Algorithm::P256 => Self::from_made(ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING)),
+            Algorithm::P384 => Self::from_made(ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING)),
+            Algorithm::Ed25519 => Self::from_made(Ed25519KeyPair::generate().map(Pair::Ed25519)),
             Algorithm::Rsa2048 => Self::generate_rsa(RsaKeySize::_2048),
             Algorithm::Rsa3072 => Self::generate_rsa(RsaKeySize::_3072),
             Algorithm::Rsa4096 => Self::generate_rsa(RsaKeySize::_4096),
         }
     }
 
-    fn ecdsa(algorithm: Algorithm, pair: EcdsaKeyPair) -> Result<Self, KeyError> {
-        Self::from_pair(Pair::Ecdsa(algorithm, pair))
+    fn from_made(pair: Result<Pair, Unspecified>) -> Result<Self, KeyError> {
+        Self::from_pair(pair.map_err(|_| KeyError::Library("made"))?)
     }
 
     fn generate_rsa(size: RsaKeySize) -> Result<Self, KeyError> {
@@ -258,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_ed25519_key_of_version_two_is_read() {
-        let made = rcgen::KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let made = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let key = PrivateKey::from_pem(made.serialize_pem().as_bytes()).ok().unwrap();
         assert_eq!(key.algorithm(), Algorithm::Ed25519);
         assert!(key.pkcs8.len() < made.serialized_der().len(), "the public key is left out");

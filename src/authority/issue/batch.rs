@@ -15,7 +15,7 @@ use crate::{
         credential::{self, Credential},
         crew::{ahead, in_order, Ahead},
         deliver::{self, Destination, StagedBundle},
-        leaf::{self, Plan, SignedLeaf},
+        leaf::{self, NewLeaf, Plan},
         recipients,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
@@ -52,7 +52,7 @@ struct Ready {
 
 /// What is made for somebody inside the transaction.
 struct Made {
-    leaf: SignedLeaf,
+    leaf: NewLeaf,
     bundle: Option<StagedBundle>,
 }
 
@@ -276,13 +276,13 @@ impl<'a> Desk<'a> {
     fn make(&self, plan: Plan, ready: Ready) -> Result<Made, AuthorityError> {
         self.request.stop.check()?;
         let Ready { key, sealed, .. } = ready;
-        let der = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
+        let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
         let outputs = &self.request.outputs;
         let bundle = match outputs.destination {
             Destination::Nowhere => None,
-            _ => self.workshop.stage_on(&self.tray, &self.shared, plan.own(&key, &der), outputs)?,
+            _ => self.workshop.stage_on(&self.tray, &self.shared, plan.own(&key, &signed), outputs)?,
         };
-        Ok(Made { leaf: SignedLeaf { plan, place: key.place(), der, sealed }, bundle })
+        Ok(Made { leaf: NewLeaf { plan, place: key.place(), signed, sealed }, bundle })
     }
 }
 
