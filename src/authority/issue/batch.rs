@@ -105,7 +105,7 @@ impl Act<'_> {
                     done += batch.len();
                     witness.done(made, done, of);
                 }
-                Err(why) if done > 0 && !self.request.dry_run => {
+                Err(why) if done > 0 => {
                     outcome.stopped = Some(Stopped { done, of, why });
                     return Ok(());
                 }
@@ -124,17 +124,10 @@ impl Act<'_> {
         then: impl FnOnce(),
         outcome: &mut Issued,
     ) -> Result<Batch, AuthorityError> {
-        let Self { authority, request, workshop, unlocked, .. } = *self;
+        let Self { authority, request, unlocked, .. } = *self;
         let mut writing = authority.begin()?;
         let now = authority.now();
-        let mut admitted = Vec::new();
-        for (person, ready) in people.iter().zip(ready) {
-            match admit_again(&*writing, person, request, &workshop.settings, now)? {
-                Some(found) => admitted.push((found, ready)),
-                None if outcome.unchanged.contains(&person.name) => (),
-                None => outcome.unchanged.push(person.name.clone()),
-            }
-        }
+        let admitted = self.admit(&*writing, people, ready, now, outcome)?;
         if admitted.is_empty() {
             then();
             return Ok(Batch::default());
@@ -143,13 +136,6 @@ impl Act<'_> {
         unlocked.refuse_mismatch(&*writing, touched.collect())?;
         let mut events = if first { self.catch_up(&mut *writing, now, outcome)? } else { Vec::new() };
         let desk = Desk::open(self, &*writing, &admitted, now)?;
-        let mut plans = Vec::with_capacity(admitted.len());
-        for (admitted, ready) in admitted {
-            if let Credential::Requested(csr) = &ready.key {
-                outcome.warnings.extend(credential::examine(&*writing, &admitted.person.name, csr, now)?);
-            }
-            plans.push((desk.plan(admitted, &ready)?, ready));
-        }
         let (mut batch, mut staged) = (Batch::default(), Vec::new());
         let take = |made: Made| {
             add_once(&mut outcome.warnings, made.leaf.plan.note.clone());
@@ -158,7 +144,8 @@ impl Act<'_> {
             events.push(made.leaf.record(&mut *writing, unlocked)?);
             Ok(())
         };
-        in_order(workshop.crew(&request.outputs), plans, |(plan, ready)| desk.make(plan, ready), take, then)?;
+        let make = |(plan, ready)| desk.make(plan, ready);
+        in_order(self.workshop.crew(&request.outputs), desk.plans(admitted)?, make, take, then)?;
         desk.tray.settle()?;
         drop(desk);
         if request.dry_run {
@@ -170,6 +157,30 @@ impl Act<'_> {
         batch.delivery = deliver::release(staged);
         batch.delivery.warnings().for_each(|warning| add_once(&mut outcome.warnings, Some(warning)));
         Ok(batch)
+    }
+
+    /// Looks at everybody again, now that nobody else can write.
+    fn admit<'p>(
+        &self,
+        writing: &dyn Writing,
+        people: &[&'p Person],
+        ready: Vec<Ready>,
+        now: Time,
+        outcome: &mut Issued,
+    ) -> Result<Vec<(Admitted<'p>, Ready)>, AuthorityError> {
+        let mut admitted = Vec::with_capacity(people.len());
+        for (person, ready) in people.iter().zip(ready) {
+            let found = admit_again(writing, person, self.request, &self.workshop.settings, now)?;
+            let Some(found) = found else {
+                outcome.unchanged.push(person.name.clone());
+                continue;
+            };
+            if let Credential::Requested(csr) = &ready.key {
+                outcome.warnings.extend(credential::examine(writing, &person.name, csr, now)?);
+            }
+            admitted.push((found, ready));
+        }
+        Ok(admitted)
     }
 
     /// Takes over what published CRLs know and the store does not, and signs a newer one where that is so.
@@ -266,11 +277,14 @@ impl<'a> Desk<'a> {
         })
     }
 
-    fn plan(&self, admitted: Admitted, ready: &Ready) -> Result<Plan, AuthorityError> {
-        let bundle = self.bundles.map(|bundles| bundles.of(admitted.person.role));
-        let made_of = (ready.serial, ready.key.algorithm());
-        let plan = admitted.plan(&self.recipients, &self.workshop.settings, self.issuer, self.now, made_of)?;
-        Ok(plan.with_bundle(bundle))
+    fn plans(&self, admitted: Vec<(Admitted, Ready)>) -> Result<Vec<(Plan, Ready)>, AuthorityError> {
+        let plan = |(admitted, ready): (Admitted, Ready)| {
+            let bundle = self.bundles.map(|bundles| bundles.of(admitted.person.role));
+            let made_of = (ready.serial, ready.key.algorithm());
+            let plan = admitted.plan(&self.recipients, &self.workshop.settings, self.issuer, self.now, made_of)?;
+            Ok((plan.with_bundle(bundle), ready))
+        };
+        admitted.into_iter().map(plan).collect()
     }
 
     fn make(&self, plan: Plan, ready: Ready) -> Result<Made, AuthorityError> {
