@@ -304,3 +304,16 @@ fn two_lists_at_once_give_everybody_one_certificate() {
     assert_eq!(all.len(), 60);
     site.run("log verify").succeeds();
 }
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_how_long_it_takes() {
+    let site = Site::made("");
+    site.write("people", &users(300));
+    let on_a_terminal =
+        |line: &str| site.sh(&format!("TERM=xterm script -qec '{line}' /dev/null < /dev/null")).succeeds().stdout;
+    let seen = on_a_terminal("vpnpki issue --from people --no-export");
+    assert!(seen.contains("issuing ") && seen.contains("256/300") && seen.contains("/s, ") && seen.contains(" left"), "{seen}");
+    assert!(seen.contains("issued user299 until"), "{seen}");
+    let seen = on_a_terminal("vpnpki issue --from people --no-export --skip-existing --json");
+    assert!(seen.starts_with('{') && seen.trim_end().ends_with('}'), "{seen}");
+}
