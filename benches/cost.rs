@@ -205,7 +205,7 @@ impl Filled {
         let draft = Draft { act, at, by, operation: "init", events: Vec::new(), suspect: false, mac: Some(&mac) };
         writing.commit(draft).expect("the first entry");
         for index in 0..entries {
-            facts::issue(&*store, index, index + 1, 0, &mac).expect("an entry");
+            facts::issue(&*store, index, index + 1, &mac).expect("an entry");
         }
         let problems = trust::verify(&*store.snapshot().expect("a view"), Some(&vault)).expect("a store").problems;
         assert!(problems.is_empty(), "{problems:?}");
