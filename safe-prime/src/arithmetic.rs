@@ -147,3 +147,93 @@ const LANES: usize = 8;
 /// Bits of a limb in a lane.
 #[cfg(target_arch = "x86_64")]
 const LIMB: usize = 52;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        number::{double, twice_plus_one},
+        sample::{ffdhe, power, wide, Stream, PSEUDOPRIME},
+    };
+
+    /// Both, or the portable one alone where there is no other.
+    fn arithmetics() -> Vec<Arithmetic> {
+        [Some(Arithmetic::Portable), Vector::detect().map(Arithmetic::Vector)].into_iter().flatten().collect()
+    }
+
+    fn one_answer<T: PartialEq + fmt::Debug>(ask: impl Fn(Arithmetic) -> T) -> T {
+        let mut answers: Vec<T> = arithmetics().into_iter().map(ask).collect();
+        let last = answers.pop().expect("an answer");
+        answers.iter().for_each(|answer| assert_eq!(*answer, last));
+        last
+    }
+
+    /// Odd, 3 mod 4, with one of its two highest bits as the first.
+    fn modulus<const N: usize>(stream: &mut Stream) -> Number<N> {
+        let mut n: Number<N> = stream.number();
+        n[0] |= 3;
+        n[N - 1] = if stream.limb() & 1 == 0 { n[N - 1] | 1 << 63 } else { n[N - 1] >> 1 | 1 << 62 };
+        n
+    }
+
+    /// How a base stands where this arithmetic reckons.
+    fn standing<const N: usize, const L: usize>(arithmetic: Arithmetic, base: &Number<N>, n: &Number<N>) -> Number<N> {
+        let doublings = if arithmetic.width() == 1 { 64 * N } else { 52 * L };
+        let mut base = *base;
+        (0..doublings).for_each(|_| double(&mut base, n));
+        base
+    }
+
+    fn known_primes_pass_and_others_fail<const N: usize, const L: usize>() {
+        let p: Number<N> = ffdhe();
+        let q = p.map(|limb| limb >> 1);
+        let q: Number<N> = std::array::from_fn(|place| q[place] | p.get(place + 1).map_or(0, |above| above << 63));
+        assert_eq!(twice_plus_one(&q), p);
+        let mut stream = Stream(1);
+        let numbers = [p, modulus(&mut stream), q, q, modulus(&mut stream), p, modulus(&mut stream)];
+        let answers = one_answer(|arithmetic| arithmetic.fermat::<N, L>(&numbers));
+        assert_eq!(answers, [true, false, true, true, false, true, false]);
+        let bases: Vec<Number<N>> = (0..5).map(|_| stream.number().map(|limb: u64| limb >> 2)).collect();
+        for (prime, passes) in [(&p, true), (&q, true), (&numbers[1], false), (&numbers[4], false)] {
+            for few in [&bases[..], &bases[..1]] {
+                assert_eq!(one_answer(|arithmetic| arithmetic.rounds::<N, L>(prime, few)), passes);
+            }
+        }
+    }
+
+    #[test]
+    fn primes_of_each_length_pass_and_others_fail() {
+        known_primes_pass_and_others_fail::<32, 40>();
+        known_primes_pass_and_others_fail::<48, 60>();
+        known_primes_pass_and_others_fail::<64, 80>();
+    }
+
+    #[test]
+    fn rounds_find_what_fermat_does_not() {
+        let n = PSEUDOPRIME;
+        assert_eq!(one_answer(|arithmetic| arithmetic.fermat::<2, 4>(&[n])), [true]);
+        let bases: Vec<Number<2>> = (0..64).map(|seed| Stream(seed).number().map(|limb: u64| limb >> 1)).collect();
+        let is_liar = |base: &&Number<2>| {
+            let round =
+                |arithmetic| Arithmetic::rounds::<2, 4>(arithmetic, &n, &[standing::<2, 4>(arithmetic, base, &n)]);
+            let passes = one_answer(round);
+            let plain = power(wide(**base), wide(n) / 2, wide(n));
+            assert_eq!(passes, plain == 1 || plain == wide(n) - 1);
+            passes
+        };
+        assert!((1..32).contains(&bases.iter().filter(is_liar).count()));
+        assert!(!one_answer(|arithmetic| bases.chunks(8).all(|few| arithmetic.rounds::<2, 4>(&n, few))));
+    }
+
+    proptest! {
+        #[test]
+        fn answers_are_those_of_plain_arithmetic(seed: u64) {
+            let mut stream = Stream(seed);
+            let numbers: Vec<Number<2>> = (0..8).map(|_| modulus(&mut stream)).collect();
+            let plain: Vec<bool> = numbers.iter().map(|&n| power(2, wide(n) - 1, wide(n)) == 1).collect();
+            prop_assert_eq!(one_answer(|arithmetic| arithmetic.fermat::<2, 4>(&numbers)), plain);
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod cores;
 mod lanes;
 mod number;
 mod portable;
+#[cfg(test)]
+mod sample;
 pub mod search;
 pub mod sieve;
 

@@ -98,3 +98,40 @@ pub(crate) fn low(wide: u128) -> u64 {
 pub(crate) fn high(wide: u128) -> u64 {
     u64::try_from(wide >> 64).expect("64 bits fit")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample::wide;
+
+    fn number(wide: u128) -> Number<2> {
+        [low(wide), high(wide)]
+    }
+
+    proptest! {
+        #[test]
+        fn two_limbs_reckon_as_128_bits_do(a: u128, b: u128, small: u64, place in 0usize..200) {
+            prop_assert_eq!(wide(plus_small(&number(a), small)), a.wrapping_add(small.into()));
+            prop_assert_eq!(wide(twice_plus_one(&number(a))), (a << 1) | 1);
+            prop_assert_eq!(wide(minus(&number(a), &number(b))), a.wrapping_sub(b));
+            prop_assert_eq!(below(&number(a), &number(b)), a < b);
+            prop_assert_eq!(bit(&number(a), place), place < 128 && a >> place & 1 == 1);
+            prop_assert_eq!(u128::from(remainder(&number(a), small | 1)), a % u128::from(small | 1));
+            prop_assert_eq!(from_bytes(&a.to_le_bytes()), number(a));
+            prop_assert_eq!(to_bytes(&number(a)), a.to_be_bytes());
+        }
+
+        #[test]
+        fn powers_of_two_are_remainders(n: u128, more in 0u32..2) {
+            let n = n | 1 | 1 << 126;
+            let (mut doubled, n) = (wide(power_of_two(126, &number(n))), n);
+            prop_assert_eq!(doubled, (1 << 126) % n);
+            for _ in 0..more {
+                doubled = if doubled >= n - doubled { doubled - (n - doubled) } else { 2 * doubled };
+            }
+            prop_assert_eq!(wide(power_of_two(126 + more as usize, &number(n))), doubled);
+        }
+    }
+}

@@ -38,9 +38,10 @@ pub struct Means {
 }
 
 /// How long p is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Length {
     /// 2048 bits.
+    #[default]
     Bits2048,
     /// 3072 bits.
     Bits3072,
@@ -66,13 +67,12 @@ pub struct Found {
     pub tested: u64,
 }
 
-/// Searches. `random` fills bytes with random ones; `watch` is told after every few tests, by any of the threads.
-pub fn search<E>(
-    length: Length,
-    means: Means,
-    random: impl FnMut(&mut [u8]) -> Result<(), E>,
-    watch: &(dyn Fn(Progress) + Sync),
-) -> Result<Found, E> {
+/// Fills bytes with random ones, or says that it cannot.
+pub type Random<'a> = dyn FnMut(&mut [u8]) -> Option<()> + 'a;
+
+/// Searches. `watch` is told after every few tests, by any of the threads. None when `random` gave nothing.
+// nothing generic: that would be compiled with whoever calls, and as slow as the rest of a program under test
+pub fn search(length: Length, means: Means, random: &mut Random, watch: &(dyn Fn(Progress) + Sync)) -> Option<Found> {
     let depth = depth(length, means.arithmetic);
     match length {
         Length::Bits2048 => Search::<32, 40> { means, depth, watch }.run(random),
@@ -101,15 +101,15 @@ impl Length {
 }
 
 impl<const N: usize, const L: usize> Search<'_, N, L> {
-    fn run<E>(&self, mut random: impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Found, E> {
+    fn run(&self, random: &mut Random) -> Option<Found> {
         let tested = AtomicU64::new(0);
         loop {
-            let start = first_candidate::<N, E>(&mut random)?;
+            let start = first_candidate::<N>(random)?;
             let Some(q) = self.hunt(&start, WINDOW, &tested) else { continue };
-            let bases = bases_below(&q, &mut random)?;
+            let bases = bases_below(&q, random)?;
             if self.is_prime(&q, &bases) {
                 let p = twice_plus_one(&q);
-                return Ok(Found { prime: number::to_bytes(&p), tested: tested.into_inner() });
+                return Some(Found { prime: number::to_bytes(&p), tested: tested.into_inner() });
             }
         }
     }
@@ -191,19 +191,16 @@ impl<const N: usize, const L: usize> Hunt<'_, N, L> {
 
 /// A random number of one bit less than p, which is 11 mod 12: p = 2q + 1 is 23 mod 24 and has its two highest bits set,
 /// so that no window reaches beyond its length.
-fn first_candidate<const N: usize, E>(random: &mut impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Number<N>, E> {
+fn first_candidate<const N: usize>(random: &mut Random) -> Option<Number<N>> {
     let mut start: Number<N> = draw(random)?;
     start[N - 1] &= u64::MAX >> 1;
     start[N - 1] |= 0b11 << 61;
     let rest = remainder(&start, 12);
-    Ok(plus_small(&start, 11 - rest))
+    Some(plus_small(&start, 11 - rest))
 }
 
 /// Random numbers below n, each as likely as the others.
-fn bases_below<const N: usize, E>(
-    n: &Number<N>,
-    random: &mut impl FnMut(&mut [u8]) -> Result<(), E>,
-) -> Result<Vec<Number<N>>, E> {
+fn bases_below<const N: usize>(n: &Number<N>, random: &mut Random) -> Option<Vec<Number<N>>> {
     let mut bases = Vec::new();
     while bases.len() < ROUNDS {
         let mut base: Number<N> = draw(random)?;
@@ -213,13 +210,13 @@ fn bases_below<const N: usize, E>(
             bases.push(base);
         }
     }
-    Ok(bases)
+    Some(bases)
 }
 
-fn draw<const N: usize, E>(random: &mut impl FnMut(&mut [u8]) -> Result<(), E>) -> Result<Number<N>, E> {
+fn draw<const N: usize>(random: &mut Random) -> Option<Number<N>> {
     let mut bytes = vec![0; 8 * N];
     random(&mut bytes)?;
-    Ok(number::from_bytes(&bytes))
+    Some(number::from_bytes(&bytes))
 }
 
 /// Candidates that are tested on the average until one is a hit, when p has so many bits and the sieve leaves this part of
@@ -248,3 +245,116 @@ pub const WINDOW: usize = 1 << 20;
 
 /// Rounds of Miller and Rabin that q passes.
 pub const ROUNDS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        arithmetic::Vector,
+        number::minus,
+        sample::{ffdhe, power, wide, Stream, PSEUDOPRIME},
+    };
+
+    fn all_means() -> Vec<Means> {
+        let arithmetics = [Some(Arithmetic::Portable), Vector::detect().map(Arithmetic::Vector)];
+        let means = |arithmetic: Arithmetic| {
+            [1, 2, 3].map(|cores| Means { arithmetic, cores: NonZeroUsize::new(cores).expect("a core") })
+        };
+        arithmetics.into_iter().flatten().flat_map(means).collect()
+    }
+
+    fn search_with<const N: usize, const L: usize>(means: Means, depth: u32) -> Search<'static, N, L> {
+        Search { means, depth, watch: &|_| () }
+    }
+
+    /// Miller and Rabin with the first bases, which is a proof below 2^64 and more than enough here.
+    fn is_prime(n: u128) -> bool {
+        [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].iter().all(|&base| {
+            let half = power(base, n / 2, n);
+            half == 1 || half == n - 1
+        })
+    }
+
+    fn a_known_prime_is_found<const N: usize, const L: usize>() {
+        let p: Number<N> = ffdhe();
+        let mut q = p.map(|limb| limb >> 1);
+        (1..N).for_each(|place| q[place - 1] |= p[place] << 63);
+        for means in all_means() {
+            let search = search_with::<N, L>(means, 1 << 12);
+            // at either end of the window, and just beyond both
+            for (before, found) in [(0, true), (77, true), (127, true), (128, false)] {
+                let start = minus(&q, &plus_small(&[0; N], 12 * before));
+                let hit = search.hunt(&start, 128, &AtomicU64::new(0));
+                assert_eq!(hit, found.then_some(q), "{before} before, {means:?}");
+            }
+            assert_eq!(search.hunt(&plus_small(&q, 12), 128, &AtomicU64::new(0)), None);
+            let bases = bases_below(&q, &mut |bytes| Some(Stream(7).fill(bytes))).expect("bases");
+            assert_eq!(bases.len(), 64);
+            assert!(search.is_prime(&q, &bases), "{means:?}");
+        }
+    }
+
+    #[test]
+    fn a_known_prime_of_each_length_is_found_where_it_lies() {
+        a_known_prime_is_found::<32, 40>();
+        a_known_prime_is_found::<48, 60>();
+        a_known_prime_is_found::<64, 80>();
+    }
+
+    #[test]
+    fn whole_searches_find_safe_primes_of_the_length_that_was_asked_for() {
+        for seed in 0..20 {
+            let mut found = Vec::new();
+            for means in all_means() {
+                let mut stream = Stream(seed);
+                let mut random = |bytes: &mut [u8]| Some(stream.fill(bytes));
+                let prime = search_with::<2, 4>(means, 1 << 10).run(&mut random).expect("a prime").prime;
+                let p = u128::from_be_bytes(prime.try_into().expect("16 bytes"));
+                assert!(is_prime(p) && is_prime(p / 2), "{p:x}");
+                assert_eq!((p >> 126, p % 24), (3, 23), "{p:x}");
+                found.extend((means.cores.get() == 1).then_some(p));
+            }
+            // one thread goes through a window in its order, whatever the arithmetic
+            found.dedup();
+            assert_eq!(found.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_pseudoprime_is_not_taken_for_q() {
+        let mut stream = Stream(3);
+        let bases = bases_below(&PSEUDOPRIME, &mut |bytes| Some(stream.fill(bytes))).expect("bases");
+        assert!(bases.iter().all(|base| wide(*base) < wide(PSEUDOPRIME)));
+        for means in all_means() {
+            assert!(!search_with::<2, 4>(means, 1 << 10).is_prime(&PSEUDOPRIME, &bases));
+        }
+    }
+
+    #[test]
+    fn a_search_without_randomness_ends() {
+        for means in all_means() {
+            assert!(search(Length::default(), means, &mut |_| None, &|_| ()).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_what_happens() {
+        // of 2048 bits one candidate in 254,000 is a hit
+        assert!((253_500.0..254_500.0).contains(&expected_tests(2048, 1.0)), "{}", expected_tests(2048, 1.0));
+        let told = Mutex::new(Vec::new());
+        let watch = |progress: Progress| told.lock().expect("a list").push(progress);
+        let means = Means { arithmetic: Arithmetic::Portable, cores: NonZeroUsize::MIN };
+        let (mut tested, mut expected) = (0.0, 0.0);
+        for seed in 0..400 {
+            let mut stream = Stream(1000 + seed);
+            let search = Search::<2, 4> { means, depth: 1 << 10, watch: &watch };
+            let found = search.run(&mut |bytes| Some(stream.fill(bytes))).expect("a prime");
+            let last = told.lock().expect("a list").pop().expect("progress");
+            assert_eq!(last.tested, found.tested);
+            tested += real(usize::try_from(found.tested).expect("few"));
+            expected += last.expected;
+        }
+        // the same numbers every time: 400 searches vary by a twentieth
+        assert!((0.85..1.15).contains(&(tested / expected)), "{tested} tested, {expected} expected");
+    }
+}

@@ -112,3 +112,42 @@ fn segment(begin: u32, end: u32, base: &[u32]) -> Vec<u32> {
 
 /// Numbers of which the primes are found at once: few enough for a processor's nearest memory.
 const SEGMENT: u32 = 1 << 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{number::plus_small, sample::Stream};
+
+    /// Trial division of each candidate.
+    fn plainly(start: &Number<3>, length: u32, depth: u32) -> Vec<u32> {
+        let primes: Vec<u64> = (5..depth).filter(|n| (2..=n.isqrt()).all(|d| n % d != 0)).map(u64::from).collect();
+        let is_left = |place: &u32| {
+            let q = plus_small(start, 12 * u64::from(*place));
+            primes.iter().all(|prime| {
+                let rest = remainder(&q, *prime);
+                rest != 0 && (2 * rest + 1) % prime != 0
+            })
+        };
+        (0..length).filter(is_left).collect()
+    }
+
+    #[test]
+    fn what_is_left_has_no_small_factor_and_all_such_are_left() {
+        for (seed, length, depth) in [(1, 64, 5), (2, 64, 6), (3, 1024, 100), (4, 8192, 1000), (5, 128, 150_000)] {
+            let start = Stream(seed).number();
+            let plain = plainly(&start, length, depth);
+            for cores in [1, 2, 3] {
+                let left = survivors(&start, length as usize, depth, cores);
+                assert_eq!(left.places, plain, "{length} to {depth} on {cores} cores");
+                assert!((left.part * f64::from(length) - real(plain.len())).abs() < 0.1);
+            }
+        }
+    }
+
+    #[test]
+    fn primes_are_counted_right() {
+        for (limit, count) in [(5, 0), (6, 1), (8, 2), (100, 23), (10_000, 1_227), (1_000_000, 78_496)] {
+            assert_eq!(primes_to(limit).len(), count, "below {limit}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! A progress bar on standard error for long work.
+//! How long work goes, on standard error: a bar, or a line where nobody knows how much is left.
 //! Knows nothing of the work.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,4 +10,12 @@ pub fn bar(doing: &str, hidden: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), target);
     // the template is a constant but for a word; a bad one would only look plainer
     style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+/// A line for work of which no part is ever done.
+pub fn line(hidden: bool) -> ProgressBar {
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    // a constant template
+    ProgressStyle::with_template("{wide_msg}").map_or(bar.clone(), |style| bar.with_style(style))
 }
