@@ -45,7 +45,7 @@ enum Command {
 ///
 /// Without -o the parameters go to standard output, as those of `openssl dhparam` do. They are a prime p with (p-1)/2 prime
 /// too, of which 2 generates the group of that order. Needs no authority; `vpnpki init --dh generate` makes one with fresh
-/// parameters. A server needs none of its own: the groups of RFC 7919, or `dh none`, are as good.
+/// parameters. A server need not have its own: the groups of RFC 7919 are as good, and so is `dh none`.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 struct Generate {
@@ -130,8 +130,9 @@ pub fn search(session: &Session, length: Length) -> Result<(Parameters, Searched
 fn shown(progress: Progress, seconds: f64) -> String {
     let rate = per_second(progress.tested, seconds);
     let expected = progress.expected / rate;
+    // fits on a terminal of 80 columns
     format!(
-        "{} candidates tested, {rate:.0} a second; {expected:.1} s to be expected at any moment; {seconds:.0} s so far",
+        "{} tested, {rate:.0}/s; {expected:.1} s to be expected at any moment; {seconds:.0} s so far",
         progress.tested
     )
 }

@@ -10,6 +10,7 @@ mod after;
 mod backup;
 mod bundles;
 mod database;
+mod dh;
 mod doctor;
 mod encrypted;
 mod encryption;
