@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 mod backup;
 mod crl;
 mod csr;
+mod dh;
 mod doctor;
 mod encryption;
 mod enroll;
@@ -122,6 +123,7 @@ enum Command {
     Unlocker(unlocker::Arguments),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
+    Dh(dh::Arguments),
     Generate(generate::Arguments),
 }
 
@@ -175,6 +177,7 @@ impl Command {
             Self::Unlocker(unlocker) => unlocker.name(),
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
+            Self::Dh(dh) => dh.name(),
             Self::Generate(_) => "generate",
         }
     }
@@ -203,6 +206,7 @@ impl Command {
             Self::Unlocker(arguments) => arguments.run(session),
             Self::Backup(arguments) => arguments.run(session),
             Self::Restore(arguments) => arguments.run(session),
+            Self::Dh(arguments) => arguments.run(session),
             Self::Generate(arguments) => arguments.run(session),
         }
     }

@@ -12,7 +12,7 @@ pub mod static_key;
 pub mod tls_crypt_v2;
 
 pub use client::ClientConfig;
-pub use dh::{DhChoice, Group};
+pub use dh::{DhChoice, Group, Parameters};
 pub use server::ServerConfig;
 pub use static_key::{StaticKey, StaticKeyError};
 

@@ -46,15 +46,21 @@ impl World {
     /// `N` random bytes from the system's generator.
     pub fn random<const N: usize>(&self) -> Result<[u8; N], WorldError> {
         let mut bytes = [0; N];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Random bytes from the system's generator, as many as there is place for.
+    pub fn fill(&self, bytes: &mut [u8]) -> Result<(), WorldError> {
         match &self.0 {
-            Source::Real => SysRng.try_fill_bytes(&mut bytes).map_err(WorldError)?,
+            Source::Real => SysRng.try_fill_bytes(bytes).map_err(WorldError)?,
             Source::Fixed { seed, drawn, .. } => {
                 for block in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
                     block.copy_from_slice(&repeatable(*seed, drawn.fetch_add(1, Ordering::Relaxed))[..block.len()]);
                 }
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     findings::bundle::proof::Anchor,
     inventory::{Change, Digest, Event, Identity, Issuer, KeyPlace, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
-    openvpn::{tls_crypt_v2::ServerKey, DhChoice, StaticKey},
+    openvpn::{tls_crypt_v2::ServerKey, DhChoice, Parameters, StaticKey},
     pki::{self, CaProfile, IssuerCertificate, LeafProfile, PrivateKey},
     secret::Secret,
     serial::Serial,
@@ -42,8 +42,8 @@ pub struct InitRequest {
     pub initial: Option<Initial>,
     /// The CA's common name; `openvpn HOST DATE` when none is given.
     pub ca_name: Option<String>,
-    /// Diffie-Hellman parameters.
-    pub dh: DhChoice,
+    /// Diffie-Hellman parameters; none with `dh none`.
+    pub dh: Option<Parameters>,
     /// The server peer.
     pub server: Name,
     /// The first clients.
@@ -352,10 +352,14 @@ impl Making<'_> {
         let kind = SecretKind::ControlChannel;
         let sealed = vault.seal(&Binding::control_channel_key(id, None), control_key)?;
         writing.record(&Change::Secret(SealedSecret { kind, scope: String::new(), sealed }))?;
-        if let Some(text) = self.request.dh.pem() {
+        if let Some(text) = self.dh_pem() {
             writing.record(&Change::Parameter(Parameter { name: DH.to_owned(), text }))?;
         }
         Ok(())
+    }
+
+    fn dh_pem(&self) -> Option<String> {
+        self.request.dh.as_ref().map(Parameters::pem)
     }
 
     /// The directory is not looked at as other targets are: it gets its files from this very act.
@@ -384,7 +388,7 @@ impl Making<'_> {
     }
 
     fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Result<Shared, AuthorityError> {
-        let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
+        let server = ServerShare { dh_pem: self.dh_pem(), crl_pem: pki::crl_pem(crl) };
         let authority = Anchor::of(issuer.pem()).ok_or(AuthorityError::NoCaCertificate)?;
         Ok(Shared { authority, control_key, server: Some(server), now: self.now })
     }
@@ -423,7 +427,7 @@ impl Making<'_> {
             },
             crl,
             issued: Vec::new(),
-            dh: self.request.dh.to_string(),
+            dh: self.request.dh.as_ref().map_or(DhChoice::None, Parameters::choice).to_string(),
             unlockers: self.request.unlockers.iter().map(unlocker::label).collect(),
             target: None,
             recovery: None,

@@ -16,6 +16,7 @@ use crate::{
         AuthorityError,
     },
     cli::{
+        dh::{self, Searched},
         occupied::Occupied,
         outputs::{undelivered, write_bundles},
         report::Report,
@@ -24,7 +25,7 @@ use crate::{
     },
     files::{self, FileError},
     name::Name,
-    openvpn::DhChoice,
+    openvpn::{DhChoice, Parameters},
     pki::Algorithm,
     secret::Secret,
     settings::{ControlChannel, Fault, Faults, Initial, Remote},
@@ -78,7 +79,7 @@ pub struct Arguments {
     /// Days until the CA ends [default: 3650]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     ca_days: Option<u32>,
-    /// Diffie-Hellman parameters: ffdhe2048, ffdhe3072, ffdhe4096 (RFC 7919) or none
+    /// Diffie-Hellman parameters: ffdhe2048, ffdhe3072, ffdhe4096 (RFC 7919), generate[:BITS] for fresh ones, or none
     #[arg(long, value_name = "GROUP", default_value = "ffdhe3072")]
     dh: DhChoice,
     /// How ta.key protects the control channel: tls-crypt, tls-auth, or tls-crypt-v2 with a key for each client [default: tls-crypt]
@@ -110,13 +111,17 @@ impl Arguments {
             let hint = "`--if-missing` leaves it as it is; `--pki DIR` makes another one";
             return occupied.refuse_or_leave::<Made>(session, hint);
         }
-        let (initial, dh) = (self.initial(session)?, self.dh);
+        let initial = self.initial(session)?;
         let Unlocking { unlockers, key_file, recovery, mut warnings } = self.unlocking(session)?;
-        let request = InitRequest {
+        let mut request = InitRequest {
             dir,
             initial,
             ca_name: self.ca_name,
-            dh,
+            dh: match self.dh {
+                DhChoice::Group(group) => Some(group.into()),
+                DhChoice::Generate(length) => Some(Parameters::stand_in(length)),
+                DhChoice::None => None,
+            },
             server: self.server_name,
             clients: self.issue,
             out: (!self.no_export).then_some(self.out),
@@ -127,10 +132,22 @@ impl Arguments {
             recovery,
             dry_run: self.dry_run,
         };
-        let mut made = init::init(&request, session.actor()).map_err(|error| explained(error, &request))?;
+        let make =
+            |request: &InitRequest| init::init(request, session.actor()).map_err(|error| explained(error, request));
+        let mut searched = None;
+        if let (DhChoice::Generate(length), false) = (self.dh, self.dry_run) {
+            // whatever refuses is to do so before a search that may take minutes; nothing is on the disk meanwhile
+            request.dry_run = true;
+            make(&request)?;
+            request.dry_run = false;
+            let (parameters, search) = dh::search(session, length)?;
+            warnings.extend(search.warning());
+            (request.dh, searched) = (Some(parameters), Some(search));
+        }
+        let mut made = make(&request)?;
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
-        session.report(&Made { outcome: made, dry_run: self.dry_run, program: session.program() })
+        session.report(&Made { outcome: made, searched, dry_run: self.dry_run, program: session.program() })
     }
 
     /// The first settings; none when there are some, which options must not contradict.
@@ -272,6 +289,9 @@ fn no_unlocker(error: Failure) -> Failure {
 struct Made {
     #[serde(flatten)]
     outcome: Initialised,
+    /// The search for Diffie-Hellman parameters.
+    #[serde(rename = "dh_search", skip_serializing_if = "Option::is_none")]
+    searched: Option<Searched>,
     dry_run: bool,
     /// How the commands that come next begin.
     #[serde(skip)]
@@ -306,7 +326,10 @@ impl fmt::Display for Made {
             writeln!(f, "  {:<7} {} until {}", leaf.role, leaf.name, leaf.validity.not_after().date())?;
         }
         writeln!(f, "  CRL     {} until {}", crl.number, crl.next_update.date())?;
-        writeln!(f, "  DH      {dh}")?;
+        match &self.searched {
+            Some(searched) => writeln!(f, "  DH      {searched}")?,
+            None => writeln!(f, "  DH      {dh}")?,
+        }
         if !delivery.bundles.is_empty() {
             writeln!(f, "bundles")?;
             write_bundles(f, delivery)?;

@@ -1,4 +1,4 @@
-//! A progress bar on standard error for long work.
+//! How long work goes, on standard error: a bar, or a line where nobody knows how much is left.
 //! Knows nothing of the work.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,4 +16,12 @@ pub fn bar(doing: &str, hidden: bool) -> ProgressBar {
 pub fn show(bar: &ProgressBar, done: usize, of: usize) {
     bar.set_length(of as u64);
     bar.set_position(done as u64);
+}
+
+/// A line for work of which no part is ever done.
+pub fn line(hidden: bool) -> ProgressBar {
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    // a constant template
+    ProgressStyle::with_template("{wide_msg}").map_or(bar.clone(), |style| bar.with_style(style))
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::{error::ErrorKind, ArgMatches, Args, Command};
 
 use super::{
-    backup, crl, doctor, enroll, export, forget, init, issue, kick, list, log, recipients, renew, restore, revoke,
+    backup, crl, dh, doctor, enroll, export, forget, init, issue, kick, list, log, recipients, renew, restore, revoke,
     sessions, show, status, suspend, unlocker, verify, Global,
 };
 
@@ -43,6 +43,7 @@ fn command(name: &str) -> Option<Command> {
         "verify" => verify::Arguments::augment_args,
         "crl" => crl::Arguments::augment_args,
         "log" => log::Arguments::augment_args,
+        "dh" => dh::Arguments::augment_args,
         "unlocker" => unlocker::Arguments::augment_args,
         "backup" => backup::Arguments::augment_args,
         "restore" => restore::Arguments::augment_args,

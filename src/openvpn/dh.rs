@@ -1,7 +1,9 @@
-//! Diffie-Hellman parameters: the groups of RFC 7919, computed from the formula that the RFC gives for them.
-//! Knows no random group; an `OpenVPN` server without parameters (`dh none`) uses elliptic curves alone.
+//! Diffie-Hellman parameters: the groups of RFC 7919, computed from the formula that the RFC gives for them, and fresh ones.
+//! Knows not how a prime is searched for (`safe-prime`); a server without parameters (`dh none`) uses elliptic curves alone.
 
 use std::{fmt, str::FromStr};
+
+pub use safe_prime::{Arithmetic, Length, Means, Progress};
 
 /// A group of RFC 7919, appendix A.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,26 +17,89 @@ pub enum Group {
     Ffdhe4096,
 }
 
-/// Whether an authority has Diffie-Hellman parameters, and which.
+/// Whether an authority is to have Diffie-Hellman parameters, and which.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DhChoice {
     /// A group that is known beforehand.
     Group(Group),
+    /// Fresh ones, which have to be searched for.
+    Generate(Length),
     /// `dh none`.
     None,
 }
 
-impl Group {
+/// A safe prime p, to which 2 is the generator of the group of order (p-1)/2.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parameters {
+    choice: DhChoice,
+    prime: Vec<u8>,
+}
+
+/// Parameters that were searched for.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The parameters.
+    pub parameters: Parameters,
+    /// Candidates that were tested beyond the sieve.
+    pub tested: u64,
+}
+
+impl Parameters {
+    /// Searches for fresh ones. `random` fills bytes with random ones; `watch` is told after every few tests.
+    pub fn search<E>(
+        length: Length,
+        means: Means,
+        mut random: impl FnMut(&mut [u8]) -> Result<(), E>,
+        watch: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Fresh, E> {
+        let mut fault = Ok(());
+        let mut draw = |bytes: &mut [u8]| {
+            fault = random(bytes);
+            fault.is_ok().then_some(())
+        };
+        let found = safe_prime::search(length, means, &mut draw, watch);
+        fault?;
+        let found = found.expect("a search ends with a prime or without randomness");
+        let parameters = Self { choice: DhChoice::Generate(length), prime: found.prime };
+        Ok(Fresh { parameters, tested: found.tested })
+    }
+
+    /// What stands for fresh ones in a rehearsal, of which nothing stays.
+    pub fn stand_in(length: Length) -> Self {
+        Self { choice: DhChoice::Generate(length), prime: Group::of(length).prime() }
+    }
+
+    /// How they were asked for.
+    pub fn choice(&self) -> DhChoice {
+        self.choice
+    }
+
     /// The parameters as `openssl dhparam` writes them: SEQUENCE { p, INTEGER 2 }.
-    pub fn pem(self) -> String {
+    pub fn pem(&self) -> String {
         let armour = pem::Pem::new("DH PARAMETERS", self.der());
         pem::encode_config(&armour, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
     }
 
-    fn der(self) -> Vec<u8> {
-        let mut body = integer(&self.prime());
+    fn der(&self) -> Vec<u8> {
+        let mut body = integer(&self.prime);
         body.extend(integer(&[2]));
         element(SEQUENCE, &body)
+    }
+}
+
+impl From<Group> for Parameters {
+    fn from(group: Group) -> Self {
+        Self { choice: DhChoice::Group(group), prime: group.prime() }
+    }
+}
+
+impl Group {
+    fn of(length: Length) -> Self {
+        match length {
+            Length::Bits2048 => Self::Ffdhe2048,
+            Length::Bits3072 => Self::Ffdhe3072,
+            Length::Bits4096 => Self::Ffdhe4096,
+        }
     }
 
     /// p = 2^b - 2^(b-64) + {[2^(b-130) e] + X} * 2^64 - 1, big-endian. The first and the last 64 bits are ones, and
@@ -52,16 +117,6 @@ impl Group {
     }
 }
 
-impl DhChoice {
-    /// The file `dh.pem`, when there is one.
-    pub fn pem(self) -> Option<String> {
-        match self {
-            Self::Group(group) => Some(group.pem()),
-            Self::None => None,
-        }
-    }
-}
-
 impl Default for DhChoice {
     fn default() -> Self {
         Self::Group(Group::default())
@@ -74,14 +129,11 @@ impl fmt::Display for DhChoice {
             Self::Group(Group::Ffdhe2048) => "ffdhe2048",
             Self::Group(Group::Ffdhe3072) => "ffdhe3072",
             Self::Group(Group::Ffdhe4096) => "ffdhe4096",
+            Self::Generate(Length::Bits2048) => "generate:2048",
+            Self::Generate(Length::Bits3072) => "generate:3072",
+            Self::Generate(Length::Bits4096) => "generate:4096",
             Self::None => "none",
         })
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        DhChoice::Group(*self).fmt(f)
     }
 }
 
@@ -89,21 +141,16 @@ impl FromStr for DhChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text == "generate" {
+            return Ok(Self::Generate(Length::default()));
+        }
         CHOICES.into_iter().find(|choice| choice.to_string() == text).ok_or_else(|| {
             let shown = crate::name::escape(text);
-            format!("`{shown}` are no Diffie-Hellman parameters; there are ffdhe2048, ffdhe3072, ffdhe4096 and none")
+            format!(
+                "`{shown}` are no Diffie-Hellman parameters; there are ffdhe2048, ffdhe3072, ffdhe4096, \
+                 generate[:2048|3072|4096] and none"
+            )
         })
-    }
-}
-
-impl FromStr for Group {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse()? {
-            DhChoice::Group(group) => Ok(group),
-            DhChoice::None => Err("`none` is no group; there are ffdhe2048, ffdhe3072 and ffdhe4096".to_owned()),
-        }
     }
 }
 
@@ -166,10 +213,13 @@ fn element(tag: u8, body: &[u8]) -> Vec<u8> {
     [header, body].concat()
 }
 
-const CHOICES: [DhChoice; 4] = [
+const CHOICES: [DhChoice; 7] = [
     DhChoice::Group(Group::Ffdhe2048),
     DhChoice::Group(Group::Ffdhe3072),
     DhChoice::Group(Group::Ffdhe4096),
+    DhChoice::Generate(Length::Bits2048),
+    DhChoice::Generate(Length::Bits3072),
+    DhChoice::Generate(Length::Bits4096),
     DhChoice::None,
 ];
 
@@ -197,7 +247,7 @@ mod tests {
             (Group::Ffdhe3072, "c410cc9c4fd85d2c109f7ebe5930ca5304a52927c0ebcb1a11c5cf6b2386bbab"),
             (Group::Ffdhe4096, "64852d6890ff9e62eecd1ee89c72af9af244dfef5b853bcedea3dfd7aade22b3"),
         ] {
-            assert_eq!(sha256(group.pem().as_bytes()), digest, "{group}");
+            assert_eq!(sha256(Parameters::from(group).pem().as_bytes()), digest, "{group:?}");
         }
     }
 
@@ -217,10 +267,11 @@ mod tests {
         for choice in CHOICES {
             assert_eq!(choice.to_string().parse(), Ok(choice));
         }
-        assert_eq!("ffdhe4096".parse(), Ok(Group::Ffdhe4096));
-        assert!("none".parse::<Group>().is_err());
+        assert_eq!("generate".parse(), Ok(DhChoice::Generate(Length::Bits2048)));
         assert!("ffdhe1024".parse::<DhChoice>().unwrap_err().contains("ffdhe2048"));
         assert_eq!(DhChoice::default().to_string(), "ffdhe3072");
-        assert_eq!(DhChoice::None.pem(), None);
+        for wrong in ["generate:", "generate:1024", "generate:2048 ", "2048", "Generate"] {
+            assert!(wrong.parse::<DhChoice>().is_err(), "{wrong}");
+        }
     }
 }

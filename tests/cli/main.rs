@@ -11,6 +11,7 @@ mod backup;
 mod bulk;
 mod bundles;
 mod database;
+mod dh;
 mod doctor;
 mod encrypted;
 mod encryption;

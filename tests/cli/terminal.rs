@@ -25,6 +25,10 @@ struct Person {
 impl Person {
     /// Starts `vpnpki` with the terminal as its own.
     fn runs(site: &Site, line: &str) -> Self {
+        Self::runs_on(site, line, "dumb")
+    }
+
+    fn runs_on(site: &Site, line: &str, terminal: &str) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("a terminal of ours");
         unlockpt(&master).expect("an open terminal");
@@ -35,7 +39,7 @@ impl Person {
         command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_vpnpki")]).args(line.split_whitespace());
         command
             .current_dir(site.dir())
-            .env("TERM", "dumb")
+            .env("TERM", terminal)
             .env_remove("VPNPKI_PASSPHRASE")
             .env_remove("CI")
             .env_remove("CLICOLOR_FORCE");
@@ -231,4 +235,37 @@ fn colour_is_for_a_terminal_that_wants_it() {
     let (seen, _) = Person::runs(&site, "issue client1").ends();
     assert!(!seen.contains('\u{1b}'), "a dumb terminal: {seen:?}");
     assert!(!Outcome::of(&mut site.vpnpki("issue client1")).stderr.contains('\u{1b}'));
+}
+
+/// Starts a search that takes long, and ends it while its progress is shown; nothing may be left.
+#[track_caller]
+fn a_search_that_is_ended_leaves_nothing(line: &str, end: impl Fn(&mut Person)) {
+    let site = Site::empty();
+    // one in some thousands is over before it is ended
+    for _ in 0..10 {
+        let mut person = Person::runs_on(&site, line, "xterm");
+        person.sees("s to be expected at any moment");
+        assert!(site.state().is_empty(), "{line}: {:?}", site.state().keys());
+        end(&mut person);
+        let (seen, status) = person.ends();
+        assert!(!seen.contains('%'), "a search has no part of a whole: {seen}");
+        if !status.success() {
+            assert!(site.state().is_empty(), "{line}: {:?}", site.state().keys());
+            return;
+        }
+        site.state().keys().rev().for_each(|path| {
+            let path = site.path(path.to_str().expect("a plain name"));
+            let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
+        });
+    }
+    panic!("ten searches of 4096 bits were over at once");
+}
+
+#[test]
+fn a_search_for_parameters_that_is_interrupted_leaves_nothing() {
+    let lines = ["dh generate --bits 4096 -o dh.pem", "init --remote a.example --no-passphrase --dh generate:4096"];
+    for line in lines {
+        a_search_that_is_ended_leaves_nothing(line, |person| person.types("\x03"));
+        a_search_that_is_ended_leaves_nothing(line, |person| person.program.kill().expect("a program to kill"));
+    }
 }

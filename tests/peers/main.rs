@@ -12,6 +12,7 @@ mod client_keys;
 mod clock;
 mod connect;
 mod crash;
+mod dh;
 mod disk;
 mod doctor;
 mod durable;
