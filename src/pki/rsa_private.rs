@@ -74,8 +74,10 @@ mod tests {
     use crate::pki::{pem, sample, Algorithm, PrivateKey, PublicKeyError};
     use proptest::prelude::*;
 
+    type Expected = fn(&KeyError) -> bool;
+
     /// What each is refused for.
-    fn weak() -> [(&'static str, fn(&KeyError) -> bool); 9] {
+    fn weak() -> [(&'static str, Expected); 9] {
         [
             (include_str!("weak/2047-bits.key"), |e| matches!(e, KeyError::Public(PublicKeyError::Size(2047)))),
             (include_str!("weak/exponent-3.key"), |e| matches!(e, KeyError::Public(PublicKeyError::Exponent))),

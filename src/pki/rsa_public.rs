@@ -66,9 +66,9 @@ fn numbers(key_bits: &[u8]) -> Result<PublicNumbers<'_>, PublicKeyError> {
     PublicNumbers::from_der(key_bits).map_err(|_| PublicKeyError::Invalid("RSA"))
 }
 
-/// Up to the largest by which public CAs divide (letsencrypt/boulder, goodkey/good_key.go, `smallPrimeInts`).
+/// Up to the largest by which public CAs divide (letsencrypt/boulder, `goodkey/good_key.go`, `smallPrimeInts`).
 fn small_primes() -> impl Iterator<Item = u32> {
-    let is_prime = |number: &u32| (3..).step_by(2).take_while(|n| n * n <= *number).all(|n| number % n != 0);
+    let is_prime = |number: &u32| (3..).step_by(2).take_while(|n| n * n <= *number).all(|n| !number.is_multiple_of(n));
     (3..=751).step_by(2).filter(is_prime)
 }
 
@@ -88,7 +88,7 @@ fn has_roca_form(modulus: &[u8]) -> bool {
 }
 
 /// Fermat's way to factor: n = a² − b² with a right above the root, tried as often as public CAs do
-/// (letsencrypt/boulder, goodkey/good_key.go, `checkPrimeFactorsTooClose`).
+/// (letsencrypt/boulder, `goodkey/good_key.go`, `checkPrimeFactorsTooClose`).
 fn has_near_primes(modulus: &[u8]) -> bool {
     let modulus = BigUint::from_bytes_be(modulus);
     let root = modulus.sqrt();
