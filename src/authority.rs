@@ -171,7 +171,7 @@ impl Authority {
 
     /// A clock far past the newest entry would sign what nobody else believes yet.
     fn question_clock(&self, view: &dyn View) -> Result<(), AuthorityError> {
-        let newest = view.head()?.and_then(|head| head.read().ok());
+        let newest = view.head()?.and_then(|head| head.gist().ok());
         let now = self.now();
         let days = newest.map_or(0, |entry| entry.at.days_until(now));
         if days > FAR && !self.actor.clock_is_right {
@@ -259,7 +259,7 @@ fn templates_in(dir: &Path, settings: &Settings) -> Result<Templates, AuthorityE
 
 /// Trust does not come back by appending: whatever was written over a mismatch carries its mark on.
 fn already_suspect(view: &dyn View) -> Result<bool, StoreError> {
-    Ok(view.head()?.and_then(|head| head.read().ok()).is_some_and(|entry| entry.suspect))
+    Ok(view.head()?.and_then(|head| head.gist().ok()).is_some_and(|gist| gist.suspect))
 }
 
 /// The peer of this name in this spelling; else an error that names what comes near.

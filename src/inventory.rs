@@ -9,5 +9,5 @@ pub mod peer;
 
 pub use certificate::{Barred, Certificate, Holder, KeyPlace, Reason, Revocation, Status};
 pub use change::{Change, Identity, Issuer, Parameter, SealedSecret, SecretKind, SignedCrl, Target, Unlocker};
-pub use ledger::{ActId, Digest, Entry, EntryFault, Event, Head, StoredEntry};
+pub use ledger::{ActId, Digest, Entry, EntryFault, Event, Gist, Head, StoredEntry};
 pub use peer::{Peer, Role};

@@ -90,7 +90,7 @@ fn directory(dir: &Path, fault: &DirectoryFault) -> Finding {
 impl Look<'_> {
     /// The clock, the ways into the vault, and exported files near by.
     fn place(&self) -> Result<Vec<Finding>, Failure> {
-        let newest = self.view.head()?.and_then(|head| head.read().ok()).map(|entry| entry.at);
+        let newest = self.view.head()?.and_then(|head| head.gist().ok()).map(|entry| entry.at);
         let mut found: Vec<Finding> = place::clock(newest, self.now).into_iter().collect();
         let key = self.authority.dir().join("vault.key");
         found.extend(files::exists(&key)?.then(|| place::vault_key(&files::shown(&key))));
@@ -103,7 +103,7 @@ impl Look<'_> {
 
     /// Whether store and ledger agree, where that is not too much to read, and what was not looked at.
     fn ledger(&self, deep: bool) -> Result<Vec<Finding>, Failure> {
-        let suspect = self.view.head()?.and_then(|head| head.read().ok()).is_some_and(|entry| entry.suspect);
+        let suspect = self.view.head()?.and_then(|head| head.gist().ok()).is_some_and(|entry| entry.suspect);
         let finding = |severity, why: String| Finding::new("ledger", severity, "the store", why);
         let many = self.view.totals()?.certificates;
         if many > SMALL && !deep {
