@@ -176,7 +176,8 @@ mod tests {
     fn every_length_is_armoured_as_in_one_piece_and_comes_back() {
         let once = LINE_DER * LINES;
         let in_text = ((LINE + 1) * LINES - BEGIN.len()) / (LINE + 1) * LINE_DER;
-        let lengths = (1..200).chain(once - 50..once + 50).chain(in_text - 50..in_text + 50).chain([2 * once, 3 * once + 7]);
+        let lengths =
+            (1..200).chain(once - 50..once + 50).chain(in_text - 50..in_text + 50).chain([2 * once, 3 * once + 7]);
         for length in lengths {
             let der: Vec<u8> = (0..length).map(|octet| octet.to_le_bytes()[0]).collect();
             let text = armoured(&der);

@@ -34,7 +34,11 @@ fn entries(octets: impl IntoIterator<Item = Vec<u8>>) -> Vec<RevokedEntry> {
         at: sample::now().plus_days(-i64::try_from(index).unwrap()),
         reason: Reason::ALL[index % Reason::ALL.len()],
     };
-    serials.into_iter().enumerate().map(|(index, serial)| RevokedEntry { serial, revocation: revocation(index) }).collect()
+    serials
+        .into_iter()
+        .enumerate()
+        .map(|(index, serial)| RevokedEntry { serial, revocation: revocation(index) })
+        .collect()
 }
 
 /// A shelf whose parts can be looked at and changed.
