@@ -88,6 +88,13 @@ pub trait View {
     fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
     /// Of those the first `most` whose serials come after one, by serial; less of each than [`View::revoked`] gives.
     fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError>;
+    /// The serials of the same.
+    fn revoked_serials_after(
+        &self,
+        issuer: u32,
+        after: Option<&Serial>,
+        most: usize,
+    ) -> Result<Vec<Serial>, StoreError>;
     /// Every certificate of an issuer that was renewed and for which no revocation for good is recorded, by the end of its
     /// overlap.
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;

@@ -11,7 +11,7 @@ use crate::{
     inventory::{Barred, Certificate, Digest, Event, Reason, Revocation},
     pki::RevokedEntry,
     serial::Serial,
-    store::{self, View},
+    store::{self, StoreError, View},
     time::Time,
     validity::Validity,
 };
@@ -45,7 +45,7 @@ impl Due {
         })?;
         let life = unlocked.issuer()?.validity();
         for noted in noted_elsewhere(view, unlocked, last, now, pending)? {
-            due.take(noted, view, life, unlocked.number)?;
+            due.take(&noted, view, life, unlocked.number)?;
         }
         Ok(due)
     }
@@ -56,7 +56,7 @@ impl Due {
             let revocation = self.on_crl(&barred)?;
             Some(RevokedEntry { serial: barred.serial, revocation })
         };
-        let recorded = Revoked::new(view, issuer);
+        let recorded = pages(move |after, most| view.revoked_after(issuer, after, most));
         let recorded = recorded.filter_map(move |barred| barred.map(entry).transpose());
         let beside = self.beside.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation });
         merged(Box::new(recorded), beside.collect())
@@ -68,7 +68,7 @@ impl Due {
     }
 
     /// One that something beside the inventory says is revoked.
-    fn take(&mut self, noted: Noted, view: &dyn View, life: Validity, issuer: u32) -> Result<(), AuthorityError> {
+    fn take(&mut self, noted: &Noted, view: &dyn View, life: Validity, issuer: u32) -> Result<(), AuthorityError> {
         let known = view.certificate(&noted.serial)?;
         if known.as_ref().is_some_and(|known| known.issuer == issuer && self.on_crl(&known.barred()).is_some()) {
             return Ok(());
@@ -140,7 +140,7 @@ fn noted_elsewhere(
     })?;
     pending.iter().for_each(&mut follow);
     if let Some(listing) = listing {
-        let recorded = Revoked::new(view, unlocked.number).map(|barred| barred.map(|barred| barred.serial));
+        let recorded = pages(|after, most| view.revoked_serials_after(unlocked.number, after, most));
         for entry in lacking(listing.entries()?, recorded) {
             let RevokedEntry { serial, revocation } = entry?;
             if !(revocation.is_hold() && resumed.contains(&serial)) {
@@ -194,30 +194,34 @@ pub(super) fn unknown(validity: Validity, issuer: u32, serial: Serial, now: Time
     Certificate { serial, issuer, holder: None, validity, issued: now, revocation: None, overlap_ends: None }
 }
 
-/// The certificates for which a revocation is recorded, by serial, a page at a time.
-struct Revoked<'a> {
-    view: &'a dyn View,
-    issuer: u32,
-    page: VecDeque<Barred>,
+/// Rows of a store by serial, a page at a time.
+struct Pages<T, F> {
+    next: F,
+    page: VecDeque<T>,
     last: Option<Serial>,
     ended: bool,
 }
 
-impl<'a> Revoked<'a> {
-    fn new(view: &'a dyn View, issuer: u32) -> Self {
-        Self { view, issuer, page: VecDeque::new(), last: None, ended: false }
-    }
+/// Whoever is after this serial, and no more than so many.
+fn pages<T, F>(next: F) -> Pages<T, F>
+where
+    F: FnMut(Option<&Serial>, usize) -> Result<Vec<T>, StoreError>,
+{
+    Pages { next, page: VecDeque::new(), last: None, ended: false }
 }
 
-impl Iterator for Revoked<'_> {
-    type Item = Result<Barred, AuthorityError>;
+impl<T: HasSerial, F> Iterator for Pages<T, F>
+where
+    F: FnMut(Option<&Serial>, usize) -> Result<Vec<T>, StoreError>,
+{
+    type Item = Result<T, AuthorityError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && !self.ended {
-            match self.view.revoked_after(self.issuer, self.last.as_ref(), PAGE) {
+            match (self.next)(self.last.as_ref(), PAGE) {
                 Ok(page) => {
                     self.ended = page.len() < PAGE;
-                    self.last = page.last().map(|barred| barred.serial);
+                    self.last = page.last().map(HasSerial::serial);
                     self.page = page.into();
                 }
                 Err(error) => {
@@ -227,6 +231,23 @@ impl Iterator for Revoked<'_> {
             }
         }
         self.page.pop_front().map(Ok)
+    }
+}
+
+/// What is in the order of serials.
+trait HasSerial {
+    fn serial(&self) -> Serial;
+}
+
+impl HasSerial for Serial {
+    fn serial(&self) -> Serial {
+        *self
+    }
+}
+
+impl HasSerial for Barred {
+    fn serial(&self) -> Serial {
+        self.serial
     }
 }
 

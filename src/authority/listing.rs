@@ -158,7 +158,7 @@ pub(super) fn lacking<'a>(
 }
 
 /// The entries of a list and some more, in the order of serials; where both have a serial, the list's.
-pub(super) fn merged<'a>(entries: Entries<'a>, more: Vec<RevokedEntry>) -> Entries<'a> {
+pub(super) fn merged(entries: Entries<'_>, more: Vec<RevokedEntry>) -> Entries<'_> {
     let (mut entries, mut more) = (entries.peekable(), more.into_iter().peekable());
     Box::new(std::iter::from_fn(move || {
         let listed = match entries.peek() {

@@ -3,12 +3,11 @@
 
 use crate::{database::Database, keyholders, site::Site};
 
-/// So many revoked certificates that their list alone has five megabytes; at least ten times that is needed by whoever
-/// reads it whole.
-const MANY: u32 = 100_000;
+/// So many revoked certificates that their list alone has three megabytes; whoever reads it whole needs ten times that.
+const MANY: u32 = 60_000;
 
 /// Kilobytes of heap and other data of its own that a process may have: `RLIMIT_DATA`, which Linux holds against all of it.
-const BOUND: u32 = 24 * 1024;
+const BOUND: u32 = 16 * 1024;
 
 /// `client1` and `MANY` others are revoked, `client2` is not; CRLs go to `server`.
 fn crowd() -> Site {
@@ -31,8 +30,9 @@ fn no_command_holds_the_whole_list() {
         "crl refresh --no-publish --identity key",
         "crl publish",
         "crl refresh --identity key",
+        "suspend client2 --identity key",
+        "resume client2 --identity key",
         "revoke client2 --prove --identity key",
-        "resume client3 --identity key",
         "crl show",
         "crl publish -o list.pem",
         "crl publish -o -",
@@ -40,10 +40,8 @@ fn no_command_holds_the_whole_list() {
         "doctor",
     ] {
         let outcome = site.sh(&format!("ulimit -d {BOUND}; vpnpki {line} > out"));
-        assert!(matches!(outcome.status.code(), Some(0 | 1 | 3)), "{line}: {outcome}");
-        assert!(!outcome.stderr.contains("memory allocation"), "{line}: {outcome}");
+        assert!(matches!(outcome.status.code(), Some(0 | 3)), "{line}: {outcome}");
     }
     assert_eq!(site.json("crl show")["entries"].as_array().expect("entries").len() as u64, listed + 1);
     assert_eq!(site.read("list.pem"), site.read("server/crl.pem"));
-    assert_eq!(site.read("out").len(), 0);
 }

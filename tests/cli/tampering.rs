@@ -339,6 +339,32 @@ fn a_list_that_was_taken_out_of_the_store_or_damaged_is_found_and_signed_anew() 
     }
 }
 
+/// A list from before `client1` was revoked, put back in the place of the newest, beside a certificate that was un-revoked:
+/// with its own number and entry it is vouched for, but the ledger goes on after it; with those of the newest nothing vouches
+/// for it. The published list, which knows better, is gone as well.
+#[test]
+fn an_older_list_in_the_place_of_the_newest_hides_nobody() {
+    for as_the_newest in [false, true] {
+        let site = keyholders::locked();
+        site.run("issue client2 client3 --identity key").succeeds();
+        let serial = site.serial("client1");
+        let old = Database::of(&site).blob("SELECT der FROM crl_chunk", []);
+        site.run("revoke client1 --identity key").succeeds();
+        let database = Database::of(&site);
+        database.change("UPDATE certificate SET revoked = NULL, reason = NULL WHERE revoked IS NOT NULL", []);
+        database.change("UPDATE crl_chunk SET der = ?1", [old]);
+        if !as_the_newest {
+            database.change("UPDATE crl_chunk SET number = 1", []);
+            database.change("UPDATE crl SET number = 1, entries = 0, entry = 1", []);
+        }
+        drop(database);
+        fs::remove_file(site.path("server/crl.pem")).expect("a list");
+        site.run("crl refresh --identity key").exits(0);
+        assert!(published(&site, "server/crl.pem").1.contains(&serial), "as the newest: {as_the_newest}");
+        assert_eq!(site.status("client1"), "revoked");
+    }
+}
+
 #[test]
 fn what_is_changed_beyond_reading_is_an_error_and_no_panic() {
     for (sql, line) in [

@@ -86,13 +86,35 @@ impl Session<'_> {
         Ok(SignedCrl { issuer, number, validity, entries, due, der })
     }
 
-    /// Revoked certificates whose serials have so many octets, after one of these.
-    fn revoked_of_length(&self, issuer: u32, after: &[u8], length: i64, most: u64) -> Result<Vec<Barred>, StoreError> {
-        let sql = "SELECT serial, not_after, revoked, reason, overlap_ends
-                   FROM certificate INDEXED BY certificate_revoked
-                   WHERE issuer = ?1 AND revoked IS NOT NULL AND serial > ?2 AND length(serial) = ?3
-                   ORDER BY serial LIMIT ?4";
-        self.all(sql, params![issuer, after, length, signed(most)?], barred)
+    /// Rows of revoked certificates after a serial, by number: the index has them octet by octet, so those of each length
+    /// are asked for by themselves. `columns` that are in the index cost least.
+    fn revoked_rows<T>(
+        &self,
+        columns: &str,
+        issuer: u32,
+        after: Option<&Serial>,
+        most: usize,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let of_length = format!(
+            "SELECT {columns} FROM certificate INDEXED BY certificate_revoked
+             WHERE issuer = ?1 AND revoked IS NOT NULL AND serial > ?2 AND length(serial) = ?3 ORDER BY serial LIMIT ?4"
+        );
+        let longer = "SELECT min(length(serial)) AS next FROM certificate INDEXED BY certificate_revoked
+                      WHERE issuer = ?1 AND revoked IS NOT NULL AND length(serial) > ?2";
+        let octets = after.map_or(&[][..], Serial::octets);
+        let (mut length, most) = (signed(octets.len() as u64)?, signed(most as u64)?);
+        let mut found = self.all(&of_length, params![issuer, octets, length, most], &read)?;
+        loop {
+            let left = most - signed(found.len() as u64)?;
+            if left == 0 {
+                return Ok(found);
+            }
+            let next = self.one(longer, params![issuer, length], |row| cell::<Option<i64>>(row, "next"))?.flatten();
+            let Some(next) = next else { return Ok(found) };
+            length = next;
+            found.extend(self.all(&of_length, params![issuer, [0_u8; 0], length, left], &read)?);
+        }
     }
 
     /// Issuers that have such CRLs, with the entry that last changed them.
@@ -230,19 +252,16 @@ impl View for Session<'_> {
     }
 
     fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError> {
-        // the index has them octet by octet; by number the shorter come first
-        let (octets, most) = (after.map_or(&[][..], Serial::octets), most as u64);
-        let mut length = signed(octets.len() as u64)?;
-        let mut found = self.revoked_of_length(issuer, octets, length, most)?;
-        while (found.len() as u64) < most {
-            let sql = "SELECT min(length(serial)) AS next FROM certificate INDEXED BY certificate_revoked
-                       WHERE issuer = ?1 AND revoked IS NOT NULL AND length(serial) > ?2";
-            let next = self.one(sql, params![issuer, length], |row| cell::<Option<i64>>(row, "next"))?.flatten();
-            let Some(next) = next else { break };
-            length = next;
-            found.extend(self.revoked_of_length(issuer, &[], length, most - found.len() as u64)?);
-        }
-        Ok(found)
+        self.revoked_rows("serial, not_after, revoked, reason, overlap_ends", issuer, after, most, barred)
+    }
+
+    fn revoked_serials_after(
+        &self,
+        issuer: u32,
+        after: Option<&Serial>,
+        most: usize,
+    ) -> Result<Vec<Serial>, StoreError> {
+        self.revoked_rows("serial", issuer, after, most, |row| serial_at(row, 0))
     }
 
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
@@ -427,8 +446,13 @@ fn missing(what: &str) -> StoreError {
 }
 
 fn serial(row: &Row<'_>, column: &str) -> Result<Serial, StoreError> {
-    let octets = row.get_ref(column).and_then(|value| Ok(value.as_blob()?));
-    let octets = octets.map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))?;
+    let place = row.as_ref().column_index(column).map_err(fault)?;
+    serial_at(row, place)
+}
+
+fn serial_at(row: &Row<'_>, place: usize) -> Result<Serial, StoreError> {
+    let octets = row.get_ref(place).and_then(|value| Ok(value.as_blob()?));
+    let octets = octets.map_err(|error| StoreError::Damaged(format!("a serial: {error}")))?;
     Serial::from_octets(octets).map_err(|error| StoreError::Damaged(error.to_string()))
 }
 
@@ -516,13 +540,17 @@ pub(super) fn certificate(row: &Row<'_>) -> Result<Certificate, StoreError> {
     certificate_of(row, holder)
 }
 
+/// By place, not by name: there may be a million of them.
 fn barred(row: &Row<'_>) -> Result<Barred, StoreError> {
-    let revoked: Option<i64> = cell(row, "revoked")?;
+    let number = |place: usize| row.get(place).map_err(|error| StoreError::Damaged(format!("column {place}: {error}")));
+    let revocation = |at, code| Revocation { at: Time::from_unix(at), reason: Reason::from_code(code) };
+    let code: Option<i64> = number(3)?;
+    let code = code.map(|code| u8::try_from(code).map_err(|_| StoreError::Damaged(format!("{code} is no reason"))));
     Ok(Barred {
-        serial: serial(row, "serial")?,
-        not_after: time(row, "not_after")?,
-        revocation: revoked.map(|at| revocation(row, at)).transpose()?,
-        overlap_ends: cell::<Option<i64>>(row, "overlap_ends")?.map(Time::from_unix),
+        serial: serial_at(row, 0)?,
+        not_after: Time::from_unix(number(1)?.unwrap_or_default()),
+        revocation: number(2)?.zip(code.transpose()?).map(|(at, code)| revocation(at, code)),
+        overlap_ends: number(4)?.map(Time::from_unix),
     })
 }
 

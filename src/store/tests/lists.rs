@@ -118,4 +118,7 @@ fn the_revoked_come_by_number_whatever_the_page() {
         assert_eq!(found, expected, "{most} a page");
     }
     assert_eq!(writing.revoked_after(2, None, 9).unwrap(), []);
+    let serials: Vec<Serial> = expected.iter().map(|barred| barred.serial).collect();
+    assert_eq!(writing.revoked_serials_after(1, None, 99).unwrap(), serials);
+    assert_eq!(writing.revoked_serials_after(1, Some(&serials[2]), 3).unwrap(), serials[3..6]);
 }
