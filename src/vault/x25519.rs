@@ -1,5 +1,5 @@
 //! age's X25519 keys (<https://c2sp.org/age>, "The X25519 recipient type") on the arithmetic that certificates' keys are
-//! made with, which takes a third of the time of age's own. Refuses to know what the file keys open.
+//! made with, which takes half of the time of age's own. Refuses to know what the file keys open.
 
 use std::{collections::HashSet, str::FromStr};
 
