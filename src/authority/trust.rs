@@ -229,7 +229,7 @@ impl<'a> Chain<'a> {
             Ok(Some((_, changed_by))) if changed_by > seq => (),
             Ok(Some((fact, changed_by))) => {
                 self.found += u64::from(changed_by == seq);
-                if changed_by < seq || fact.digest() != digest {
+                if changed_by < seq || fact.key() != key || fact.digest() != digest {
                     self.problem(changed(key));
                 }
             }

@@ -82,6 +82,33 @@ fn a_row_that_was_un_revoked_is_found() {
     revocation_works(&site, &serial);
 }
 
+/// Also the column that says which entry changed it last is nothing to be believed.
+#[test]
+fn a_row_that_was_un_revoked_with_the_entry_it_names_is_found() {
+    for entry in ["1", "2", "(SELECT max(seq) - 1 FROM ledger)", "(SELECT max(seq) FROM ledger)", "99"] {
+        let site = site();
+        let serial = site.serial("client1");
+        let sql = "UPDATE certificate SET revoked = NULL, reason = NULL, entry = ENTRY WHERE revoked IS NOT NULL";
+        Database::of(&site).change(&sql.replace("ENTRY", entry), []);
+        found(&site, &format!("`certificate/{serial}` is not what the ledger says it is"));
+    }
+}
+
+#[test]
+fn what_list_and_status_read_and_was_changed_is_found_and_keeps_nobody_from_anything() {
+    for sql in [
+        "UPDATE listing SET revoked = NULL, reason = NULL WHERE revoked IS NOT NULL",
+        "UPDATE tally SET many = many + 1",
+        "DELETE FROM tally",
+    ] {
+        let site = site();
+        Database::of(&site).change(sql, []);
+        site.refuses("log verify --identity key", 1, "is not what the certificates say");
+        site.run("revoke client2 --identity key").exits(0);
+        site.run("issue client9 --identity key").exits(0);
+    }
+}
+
 #[test]
 fn a_row_that_was_un_revoked_with_its_chain_recomputed_is_found() {
     let site = site();
