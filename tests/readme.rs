@@ -206,7 +206,7 @@ impl Place {
         }
         let mut words = example.split_whitespace().skip(1);
         let clients = match words.next() {
-            Some("init") => return place,
+            Some("init" | "dh") => return place,
             Some("generate") if !example.contains("systemd") => return place,
             Some("issue") => "ben-2",
             _ => "client1 laptop-7",

@@ -74,8 +74,8 @@ fn round<const L: usize>(modulus: &[u64; L], one_here: &[u64; L], bases: &[[u64;
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn multiplications(count: u64) -> u8 {
     let factor = _mm512_set1_epi64(MASK);
-    // more sums than multiplications under way
-    let mut sums = [factor; 16];
+    // more sums than multiplications under way, and none like another
+    let mut sums: [_; 16] = std::array::from_fn(|place| _mm512_set1_epi64((place as u64).cast_signed()));
     for _ in 0..count / 16 {
         sums = sums.map(|sum| _mm512_madd52lo_epu64(sum, factor, factor));
     }

@@ -31,8 +31,9 @@ impl Stream {
     }
 
     /// As a search takes its randomness.
-    pub fn fill(&mut self, bytes: &mut [u8]) {
+    pub fn fill(&mut self, bytes: &mut [u8]) -> Option<()> {
         bytes.fill_with(|| self.limb().to_le_bytes()[0]);
+        Some(())
     }
 }
 

@@ -289,7 +289,7 @@ mod tests {
                 assert_eq!(hit, found.then_some(q), "{before} before, {means:?}");
             }
             assert_eq!(search.hunt(&plus_small(&q, 12), 128, &AtomicU64::new(0)), None);
-            let bases = bases_below(&q, &mut |bytes| Some(stream.fill(bytes))).expect("bases");
+            let bases = bases_below(&q, &mut |bytes| stream.fill(bytes)).expect("bases");
             assert!(bases.len() == 64 && (means.cores.get() == 1 || search.is_prime(&q, &bases)), "{means:?}");
         }
     }
@@ -307,7 +307,7 @@ mod tests {
             let mut found = Vec::new();
             for means in all_means() {
                 let mut stream = Stream(seed);
-                let mut random = |bytes: &mut [u8]| Some(stream.fill(bytes));
+                let mut random = |bytes: &mut [u8]| stream.fill(bytes);
                 let prime = search_with::<2, 4>(means, 1 << 10).run(&mut random).expect("a prime").prime;
                 let p = u128::from_be_bytes(prime.try_into().expect("16 bytes"));
                 assert!(is_prime(p) && is_prime(p / 2), "{p:x}");
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_pseudoprime_is_not_taken_for_q() {
         let mut stream = Stream(3);
-        let bases = bases_below(&PSEUDOPRIME, &mut |bytes| Some(stream.fill(bytes))).expect("bases");
+        let bases = bases_below(&PSEUDOPRIME, &mut |bytes| stream.fill(bytes)).expect("bases");
         assert!(bases.iter().all(|base| wide(*base) < wide(PSEUDOPRIME)));
         for means in all_means() {
             assert!(!search_with::<2, 4>(means, 1 << 10).is_prime(&PSEUDOPRIME, &bases));
@@ -348,7 +348,7 @@ mod tests {
         for seed in 0..400 {
             let mut stream = Stream(1000 + seed);
             let search = Search::<2, 4> { means, depth: 1 << 10, watch: &watch };
-            let found = search.run(&mut |bytes| Some(stream.fill(bytes))).expect("a prime");
+            let found = search.run(&mut |bytes| stream.fill(bytes)).expect("a prime");
             let last = told.lock().expect("a list").pop().expect("progress");
             assert_eq!(last.tested, found.tested);
             tested += real(usize::try_from(found.tested).expect("few"));

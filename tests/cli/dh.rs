@@ -62,7 +62,7 @@ fn a_file_is_public_and_is_replaced_only_when_that_is_said() {
     let first = prime(&site.text("dh.pem"));
     let mode = site.path("dh.pem").metadata().expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
-    site.refuses("dh generate -o dh.pem", 1, "`dh.pem` exists and was not overwritten").says("`--force` replaces it");
+    site.refuses("dh generate -o dh.pem", 1, "`./dh.pem` exists and was not overwritten").says("`--force` replaces it");
     let answer = site.json("dh generate -o dh.pem --force");
     assert_eq!((&answer["changed"], &answer["file"]), (&true.into(), &"dh.pem".into()));
     assert!(answer.get("pem").is_none(), "{answer}");
