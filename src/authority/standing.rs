@@ -56,6 +56,18 @@ impl<'a> Known<'a> {
         self.current.as_ref().ok_or(AuthorityError::NoCrl)
     }
 
+    /// Whom the newest CRL that is due refuses.
+    pub(super) fn refused(&self) -> Result<BTreeSet<Serial>, AuthorityError> {
+        let crl = Crl::from_der(&self.current()?.crl.der)?;
+        Ok(crl.entries().iter().map(|entry| entry.serial).collect())
+    }
+
+    /// Whom a list that lies in a target refuses, where our CA signed it.
+    pub(super) fn refused_by(&self, pem: &[u8]) -> BTreeSet<Serial> {
+        let ours = Crl::from_pem(pem).ok().filter(|there| there.verify(&self.issuer).is_ok());
+        ours.iter().flat_map(Crl::entries).map(|entry| entry.serial).collect()
+    }
+
     /// A number alone does not tell: a store that was put back may have signed others under the same ones.
     pub(super) fn judge(&self, pem: &[u8]) -> Result<Standing, AuthorityError> {
         if self.current.as_ref().is_some_and(|current| current.pem.as_bytes() == pem) {

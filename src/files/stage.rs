@@ -112,7 +112,7 @@ pub(super) struct Content {
 
 enum Body {
     Unnamed(OwnedFd),
-    /// Where the file system has no unnamed files: written only when released.
+    /// Empty, or on a file system without unnamed files: written only when released.
     Held(Secret),
 }
 
@@ -137,7 +137,8 @@ impl Default for Shape {
 impl Content {
     /// Writes into the file system of `folder`, without a name.
     pub(super) fn prepare(folder: &Folder, bytes: &[u8], shape: Shape) -> Result<Self, FileError> {
-        let unnamed = if shape.unnamed { folder.unnamed()? } else { None };
+        // an empty file is all name: there is nothing to write ahead, and there may be more of them than descriptors
+        let unnamed = if shape.unnamed && !bytes.is_empty() { folder.unnamed()? } else { None };
         let body = match unnamed {
             Some(file) => Body::Unnamed(shape.fill(file, bytes, &folder.path)?),
             None => Body::Held(Secret::new(bytes.to_vec())),
@@ -183,7 +184,10 @@ impl Shape {
         file.write_all(bytes).map_err(|error| FileError::from_io(path, "write", error))?;
         let file = OwnedFd::from(file);
         self.move_time_on(&file).map_err(fault)?;
-        rustix::fs::fsync(&file).map_err(fault)?;
+        if !bytes.is_empty() {
+            // else its name and its mode are all of it, and durable with the directory
+            rustix::fs::fsync(&file).map_err(fault)?;
+        }
         Ok(file)
     }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     inventory::{Certificate, Peer, Role},
     pki,
-    publish::{self, Reader},
+    publish::{self, Form, Reader},
     serial::Serial,
     settings::PublishMode,
 };
@@ -69,7 +69,7 @@ impl Desk<'_> {
     /// The configuration that reads the CRL of this target.
     fn reader(&self, target: &Reached) -> Option<Reader> {
         let there = publish::inspect(&target.dir, self.look.issuer.der()).ok()?;
-        there.readers.into_iter().find(|reader| Some(&reader.crl) == target.file.as_ref())
+        there.readers.into_iter().find(|reader| Some(&reader.crl.path) == target.file.as_ref())
     }
 
     fn shown(&self, file: &Path) -> Result<Showing, Failure> {
@@ -86,9 +86,11 @@ impl Desk<'_> {
     }
 
     /// What clients of this target's server meet. A target that was reached reads the CRLs of the store as they become
-    /// due; any other goes on with the one that it has.
+    /// due; any other goes on with the one that it has. A directory of serials has no date on which it ends.
     fn gate(&self, target: &Reached, shown: Option<&Showing>) -> Result<Gate, Failure> {
-        let crls = if matches!(target.state, TargetState::Current | TargetState::Ahead) {
+        let crls = if target.form == Some(Form::Serials) {
+            Vec::new()
+        } else if matches!(target.state, TargetState::Current | TargetState::Ahead) {
             self.look.crls.clone()
         } else {
             let there = self.look.authority.crl_there(self.look.view, target)?;
@@ -187,8 +189,8 @@ fn entries(dir: &Path, reader: Option<&Reader>) -> Result<Vec<Entry>, Failure> {
     if let Some(Reader { config, crl, certificate, secrets, .. }) = reader {
         let public = [Some(config), certificate.as_ref()];
         paths.extend(public.into_iter().flatten().map(|path| (path.clone(), Purpose::Public)));
-        paths.push((crl.clone(), Purpose::Crl));
-        paths.extend(crl.parent().filter(|parent| *parent != dir).map(|parent| (parent.to_owned(), Purpose::Crl)));
+        paths.push((crl.path.clone(), Purpose::Crl));
+        paths.extend(crl.path.parent().filter(|parent| *parent != dir).map(|parent| (parent.to_owned(), Purpose::Crl)));
         paths.extend(secrets.iter().map(|path| (path.clone(), Purpose::Secret)));
     }
     let mut entries = Vec::new();
