@@ -19,11 +19,12 @@ use crate::{
         Authority, AuthorityError,
     },
     files,
+    findings::target::ListForm,
     inventory::SignedCrl,
     pki::{Crl, IssuerCertificate},
     publish::{self, Form, Place, PublishError, ServerDirectory, Unreadable},
     serial::Serial,
-    settings::{PublishMode, Publishing},
+    settings::{CrlPlace, PublishMode, Publishing},
     store::View,
     time::Time,
 };
@@ -151,6 +152,20 @@ impl Reached {
             mend: Some("vpnpki crl refresh".to_owned()),
             ..Self::of(dir, Some(place), TargetState::Newer)
         }
+    }
+}
+
+/// The form in which servers read the list: one file where a single one of them does, or the next export would make it so.
+pub fn list_form(targets: &[Reached], publishing: &Publishing) -> ListForm {
+    let mut forms = targets.iter().filter_map(|target| target.form).peekable();
+    let as_file = match forms.peek() {
+        Some(_) => forms.any(|form| form == Form::File),
+        None => matches!(publishing.crl, CrlPlace::File(_)),
+    };
+    if as_file {
+        ListForm::File
+    } else {
+        ListForm::Serials
     }
 }
 

@@ -34,6 +34,7 @@ mod requests;
 mod revocation;
 mod rollback;
 mod scripts;
+mod serials;
 mod settings;
 mod site;
 mod status;

@@ -7,12 +7,29 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use super::{readable, Account, Desk, Reached, TargetState};
+use super::{readable, Account, Desk, Found, Published, Reached, TargetState};
 use crate::{
-    authority::{standing::Standing, AuthorityError},
-    publish::{self, Place, Serials, Turn},
+    authority::{standing::Standing, Authority, AuthorityError},
+    files,
+    publish::{self, Form, Place, Serials, Turn},
     serial::Serial,
+    settings::Publishing,
 };
+
+impl Authority {
+    /// Brings a directory that no server of a target reads to the newest CRL, for whoever carries it on.
+    pub fn publish_serials(&self, dir: &Path) -> Result<Published, AuthorityError> {
+        let _lock = files::lock(self.dir(), self.patience())?;
+        let view = self.view()?;
+        let publishing = Publishing::default();
+        let desk = Desk::of(&*view, &publishing, self.now())?;
+        desk.check()?;
+        let place = Place { path: dir.to_owned(), form: Form::Serials };
+        let found = Found { reached: desk.stands(dir, &place, &[]), place: Some(place), readers: Vec::new() };
+        let number = desk.known.current()?.crl.number;
+        Ok(Published { number, targets: vec![desk.put(found)], ..Published::default() })
+    }
+}
 
 impl Desk<'_> {
     /// How a directory stands whose list is not newer than the store's.

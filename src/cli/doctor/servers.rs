@@ -8,12 +8,12 @@ use std::{
 
 use super::gather::Look;
 use crate::{
-    authority::publishing::{Reached, TargetState},
+    authority::publishing::{list_form, Reached, TargetState},
     cli::{status::screen::still_let_in, Failure},
     files,
     findings::{
         lockout::Gate,
-        target::{self, Behind, Entry, Purpose, Shown},
+        target::{self, Behind, Entry, Others, Purpose, Shown},
         Finding, Severity,
     },
     inventory::{Certificate, Peer, Role},
@@ -47,6 +47,8 @@ pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
         let_in.push((files::shown(&target.dir), open.into_iter().collect()));
     }
     findings.extend(desk.without_target(&mut gates));
+    let entries = look.view.crl_facts(look.issuer_number, look.now)?.map_or(0, |crl| crl.entries);
+    findings.extend(target::large_list(entries, list_form(&look.targets, &look.publishing)));
     if look.crls.len() > 1 && look.at > look.now {
         let why = "are taken to arrive in time: `vpnpki crl publish` runs on a timer";
         findings.push(Finding::new("presumed", Severity::Note, "CRLs signed in advance", why));
@@ -124,7 +126,20 @@ impl Desk<'_> {
             behind: self.behind(target, let_in)?,
             certificate: shown.map(|shown| self.standing_of(shown)),
             entries: entries(dir, reader)?,
+            others: self.others(target)?,
         })
+    }
+
+    /// Who of those that only the names of a directory refuse would get in without.
+    fn others(&self, target: &Reached) -> Result<Option<Others>, Failure> {
+        let (Some(serials), false) = (&target.file, target.others.is_empty()) else { return Ok(None) };
+        let mut ours = Vec::new();
+        for serial in &target.others {
+            let known = self.look.view.certificate(serial)?.filter(|known| known.is_accepted(self.look.now));
+            let holder = known.and_then(|known| known.holder);
+            ours.extend(holder.map(|holder| (holder.name.to_string(), *serial)));
+        }
+        Ok(Some(Others { quoted: files::quoted(serials), count: target.others.len(), ours }))
     }
 
     fn behind(&self, target: &Reached, let_in: &[Serial]) -> Result<Option<Behind>, Failure> {

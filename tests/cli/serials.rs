@@ -1,0 +1,279 @@
+//! `crl-verify DIR dir`: the directory of serials, from the settings to what lies in it, and who removes what.
+//! That a server refuses by it is proven in `tests/peers`.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+
+use vpnpki::serial::Serial;
+
+use crate::{revocation::published, site::Site};
+
+/// An authority whose servers read `crl`, with a target.
+fn of_serials(options: &str) -> Site {
+    let site = Site::empty();
+    fs::create_dir(site.path("pki")).expect("a directory");
+    fs::set_permissions(site.path("pki"), fs::Permissions::from_mode(0o700)).expect("our directory");
+    site.write("pki/vpnpki.toml", "[client]\nremotes = [\"vpn.example.com\"]\n[server]\ncrl-dir = \"crl\"\n");
+    site.run(&format!("init --no-passphrase --publish server {options}")).succeeds();
+    site
+}
+
+/// The serials that are names in a directory.
+#[track_caller]
+fn named(site: &Site, dir: &str) -> BTreeSet<String> {
+    let names = fs::read_dir(site.path(dir)).expect("a directory of serials");
+    let names = names.map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name"));
+    names.filter_map(|name| Serial::from_decimal(&name)).map(|serial| serial.to_string()).collect()
+}
+
+fn decimal(site: &Site, name: &str) -> String {
+    site.serial(name).parse::<Serial>().expect("a serial").decimal()
+}
+
+#[track_caller]
+fn refuses_exactly(site: &Site, dir: &str, names: &[&str]) {
+    let serials: BTreeSet<String> = names.iter().map(|name| site.serial(name)).collect();
+    assert_eq!(named(site, dir), serials);
+    assert_eq!(published(site, &format!("{dir}/crl.pem")).1, serials, "the list beside them");
+}
+
+#[test]
+fn init_revoke_suspend_and_resume_bring_the_names_along() {
+    let site = of_serials("--issue client1 client2");
+    assert!(site.text("server/server.conf").contains("\ncrl-verify crl dir\n"));
+    assert!(!site.path("server/crl.pem").exists());
+    refuses_exactly(&site, "server/crl", &[]);
+    site.run("revoke client1").succeeds().says("published CRL 2 to").says("server/crl\n");
+    refuses_exactly(&site, "server/crl", &["client1"]);
+    let file = fs::metadata(site.path(&format!("server/crl/{}", decimal(&site, "client1")))).expect("a file");
+    assert_eq!((file.len(), file.permissions().mode() & 0o7777), (0, 0o644));
+    site.run("suspend client2").succeeds();
+    refuses_exactly(&site, "server/crl", &["client1", "client2"]);
+    site.run("resume client2").succeeds();
+    refuses_exactly(&site, "server/crl", &["client1"]);
+    site.run("status").succeeds();
+    site.refuses("crl publish", 0, "CRL 4 is in");
+    site.refuses("revoke client1", 0, "is revoked since");
+}
+
+#[test]
+fn a_dry_run_changes_no_name_and_json_says_which_form_it_is() {
+    let site = of_serials("--issue client1");
+    site.refuses("revoke client1 --dry-run", 0, "would revoke client1");
+    let answer = site.json("revoke client1");
+    let target = &answer["published"]["targets"][0];
+    assert_eq!((&target["form"], &target["state"]), (&"serials".into(), &"published".into()), "{answer}");
+    assert!(target["file"].as_str().expect("a path").ends_with("server/crl") && target.get("others").is_none());
+}
+
+#[test]
+fn what_drifted_is_told_and_put_right() {
+    let site = of_serials("--issue client1 client2");
+    site.run("revoke client1 client2").succeeds();
+    let path = |name: &str| site.path(&format!("server/crl/{}", decimal(&site, name)));
+    for (drift, whom) in [
+        ("rm server/crl/*[0-9]", "client1"),
+        ("rm -r server/crl", "client2"),
+        ("chmod 0600 server/crl/*[0-9]", "client1"),
+        ("rm server/crl/crl.pem", ""),
+    ] {
+        site.sh(drift).succeeds();
+        site.refuses("status", 3, "server: it has an older CRL").says(whom);
+        site.run("doctor").exits(3).says("crl publish").says(whom);
+        site.run("crl publish").succeeds().says("published CRL 2 to");
+        refuses_exactly(&site, "server/crl", &["client1", "client2"]);
+        assert!([path("client1"), path("client2")].iter().all(|path| path.metadata().is_ok_and(|file| file.len() == 0)));
+        site.run("status").succeeds();
+    }
+    site.sh(&format!("rm {0} && ln -s nowhere {0}", path("client1").display())).succeeds();
+    site.refuses("crl publish", 1, "is a symbolic link");
+}
+
+#[test]
+fn names_of_others_stay_and_are_told() {
+    let site = of_serials("--issue client1 client2");
+    // another authority's, no number at all, and one that somebody made by hand
+    let by_hand = decimal(&site, "client2");
+    site.sh(&format!("cd server/crl && touch 4711 README 007 {by_hand}")).succeeds();
+    site.run("revoke client1").succeeds().says("2 serials in").says("stay refused there");
+    assert!(["4711", "README", "007", by_hand.as_str()].iter().all(|name| site.path("server/crl").join(name).exists()));
+    assert_eq!(site.status("client2"), "valid");
+    let told = site.run("doctor").exits(3).says("refuses `client2`").says("1 serials in it are not on this authority's list");
+    assert!(told.stdout.contains(&format!("server/crl/{by_hand}`")), "the mend: {told}");
+    assert_eq!(site.json("crl publish")["targets"][0]["others"], 2);
+    // the mend works
+    site.sh(&format!("rm server/crl/{by_hand}")).succeeds();
+    site.run("doctor").exits(0);
+    site.run("suspend client2").succeeds();
+    site.run("resume client2").succeeds();
+    assert_eq!(named(&site, "server/crl"), BTreeSet::from([site.serial("client1"), "1267".to_owned()]));
+}
+
+#[test]
+fn a_store_that_was_put_back_gives_nobody_access_again() {
+    for (before, after) in [("suspend client1", "resume client1"), ("renew client2 --no-export --overlap 0", "suspend client2")] {
+        let site = of_serials("--issue client1 client2");
+        site.run(before).succeeds();
+        site.run(after).succeeds();
+        let yesterday = site.read("pki/pki.db");
+        site.run("revoke client1 --reason keyCompromise").succeeds();
+        site.run("issue lost --no-export").succeeds();
+        let lost = site.serial("lost");
+        site.run("revoke lost").succeeds();
+        let there = named(&site, "server/crl");
+        fs::write(site.path("pki/pki.db"), yesterday).expect("the store");
+        site.refuses("status", 3, "the store was put back");
+        site.run("crl publish").exits(1).says("the store was put back");
+        assert_eq!(named(&site, "server/crl"), there);
+        site.run("crl refresh").succeeds().says("2 revocations were taken over");
+        assert_eq!(named(&site, "server/crl"), there, "{lost}");
+        assert!(site.run("crl show").succeeds().stdout.contains("keyCompromise"));
+        site.run("log verify").succeeds();
+        site.run("status").succeeds();
+    }
+}
+
+#[test]
+fn without_its_list_a_directory_still_never_shrinks() {
+    let site = of_serials("--issue client1 client2");
+    let yesterday = site.read("pki/pki.db");
+    site.run("revoke client1").succeeds();
+    fs::write(site.path("pki/pki.db"), yesterday).expect("the store");
+    fs::remove_file(site.path("server/crl/crl.pem")).expect("the list");
+    site.run("revoke client2").succeeds().says("1 serials in");
+    assert_eq!(named(&site, "server/crl"), [site.serial("client1"), site.serial("client2")].into());
+    site.run("doctor").exits(3).says("refuses `client1`");
+}
+
+#[test]
+fn both_forms_in_one_target_are_served_and_the_form_can_be_changed() {
+    let site = Site::published("--issue client1 client2");
+    site.set("#crl-dir", "crl-dir = \"crl\"");
+    site.run("doctor").exits(3).says("1 bundle was made with other settings");
+    site.sh("cp server/server.conf old.conf").succeeds();
+    site.run("export server --force").succeeds();
+    assert!(site.text("server/server.conf").contains("\ncrl-verify crl dir\n"));
+    site.run("revoke client1").succeeds().says("published CRL 2 to");
+    refuses_exactly(&site, "server/crl", &["client1"]);
+    assert_eq!(published(&site, "server/crl.pem").0, 1, "nobody reads it any more");
+    // a second server from the same directory still does
+    site.sh("mv old.conf server/second.conf").succeeds();
+    let answer = site.json("revoke client2");
+    let forms: Vec<_> = answer["published"]["targets"].as_array().expect("targets").iter().map(|one| &one["form"]).collect();
+    assert_eq!(forms, ["serials", "file"]);
+    refuses_exactly(&site, "server/crl", &["client1", "client2"]);
+    assert_eq!(published(&site, "server/crl.pem").0, 3);
+    site.run("status").succeeds();
+}
+
+#[test]
+fn export_of_a_server_holds_the_names_of_now_in_each_format() {
+    let site = of_serials("--issue client1 client2");
+    site.run("revoke client1 client2").succeeds();
+    site.run("export server -o copy").succeeds();
+    refuses_exactly(&site, "copy/crl", &["client1", "client2"]);
+    site.run("export server --format zip -o server.zip").succeeds();
+    site.sh("python3 -m zipfile -e server.zip unpacked").succeeds();
+    refuses_exactly(&site, "unpacked/crl", &["client1", "client2"]);
+    // over a directory that is there: names are added, none is taken
+    site.sh("touch copy/crl/4711 && rm copy/crl/crl.pem").succeeds();
+    site.run("resume client1").exits(1);
+    site.run("export server -o copy --force").succeeds();
+    assert!(site.path("copy/crl/4711").exists() && site.path("copy/crl/crl.pem").exists());
+    // as a target from now on, nothing is left to do but what export wrote
+    site.run("crl publish --add unpacked").succeeds().says("CRL 2 is in");
+    site.run("renew server -o renewed").succeeds();
+    refuses_exactly(&site, "renewed/crl", &["client1", "client2"]);
+}
+
+#[test]
+fn a_list_is_installed_as_names_on_a_host_without_the_authority() {
+    let site = of_serials("--issue client1 client2 client3");
+    site.sh("cp -r server vpn2").succeeds();
+    site.run("suspend client1").succeeds();
+    site.run("revoke client2").succeeds();
+    site.run("crl publish -o third.pem").succeeds();
+    let install = |list: &str| format!("crl install vpn2 --ca vpn2/ca.crt --crl {list}");
+    site.refuses(&(install("third.pem") + " --dry-run"), 0, "would install CRL 3 in vpn2/crl in place of CRL 1");
+    site.run(&install("third.pem")).succeeds().says("installed CRL 3 in vpn2/crl in place of CRL 1");
+    refuses_exactly(&site, "vpn2/crl", &["client1", "client2"]);
+    site.refuses(&install("third.pem"), 0, "CRL 3 is in vpn2/crl");
+    // only who stood on the list before is removed
+    site.sh("touch vpn2/crl/4711").succeeds();
+    site.run("resume client1").succeeds();
+    site.run("crl publish -o fourth.pem").succeeds();
+    site.run(&install("fourth.pem")).succeeds();
+    assert_eq!(named(&site, "vpn2/crl"), BTreeSet::from([site.serial("client2"), "1267".to_owned()]));
+    // an older list, which would add nobody and remove somebody, is refused
+    site.run("revoke client3").succeeds();
+    site.run("crl publish -o fifth.pem").succeeds();
+    site.run(&install("fifth.pem")).succeeds();
+    site.refuses(&install("third.pem"), 1, "has CRL 5, and CRL 3 is older");
+    // a name that went missing comes back with the same list
+    site.sh(&format!("rm vpn2/crl/{}", decimal(&site, "client3"))).succeeds();
+    site.run(&install("fifth.pem")).succeeds().says("installed CRL 5 in vpn2/crl");
+    assert!(named(&site, "vpn2/crl").contains(&site.serial("client3")));
+    let answer = site.json(&install("fifth.pem"));
+    assert_eq!((&answer["changed"], &answer["files"][0]["form"]), (&false.into(), &"serials".into()));
+}
+
+#[test]
+fn a_directory_for_somebody_else_to_carry_is_written_and_kept() {
+    let site = Site::published("--issue client1 client2");
+    site.run("revoke client1").succeeds();
+    site.run("crl publish -o list --serials").succeeds().says("published CRL 2 to list");
+    refuses_exactly(&site, "list", &["client1"]);
+    site.refuses("crl publish -o list --serials", 0, "CRL 2 is in list");
+    site.run("suspend client2").succeeds();
+    site.run("crl publish -o list --serials").succeeds();
+    site.run("resume client2").succeeds();
+    site.run("crl publish -o list --serials").succeeds();
+    refuses_exactly(&site, "list", &["client1"]);
+    site.refuses("crl publish -o - --serials", 2, "does not fit into standard output");
+    site.refuses("crl publish --serials", 2, "--out <FILE>");
+    site.refuses("crl publish -o pki/vpnpki.toml --serials", 1, "no directory");
+}
+
+#[test]
+fn a_directory_that_the_servers_user_cannot_enter_is_named_with_the_mend_and_who_is_let_in() {
+    let site = of_serials("--issue client1");
+    site.write("server/server.conf", &(site.text("server/server.conf") + "user nobody\ngroup nogroup\n"));
+    fs::set_permissions(site.path("server/crl"), fs::Permissions::from_mode(0o700)).expect("our directory");
+    site.run("revoke client1").exits(1).says("`nobody` cannot enter").says("hint: `ch");
+    refuses_exactly(&site, "server/crl", &["client1"]);
+    site.run("status").exits(3).says("until then it lets in client1 (revoked");
+    fs::set_permissions(site.path("server/crl"), fs::Permissions::from_mode(0o711)).expect("our directory");
+    site.run("status").succeeds();
+}
+
+#[test]
+fn verify_holds_a_bundle_against_the_names() {
+    let site = of_serials("--issue client1 client2");
+    site.run("verify client1.ovpn --server server").succeeds();
+    site.run("revoke client1").succeeds();
+    let number = decimal(&site, "client1");
+    site.run("verify client1.ovpn --server server").exits(1).says(&format!("`{number}` is among its serials"));
+    site.run("verify client1.ovpn").exits(1).says("the certificate is revoked since");
+    site.run("verify client2.ovpn --server server").succeeds();
+    site.run("verify client2.ovpn").succeeds();
+    site.sh("rm -r server/crl").succeeds();
+    site.run("verify client2.ovpn --server server").succeeds().says("`crl`, where nothing is: nobody is refused");
+}
+
+#[test]
+fn a_template_of_ones_own_says_what_the_settings_say() {
+    let site = Site::made("--issue client1");
+    site.set("#crl-dir", "crl-dir = \"crl\"");
+    fs::create_dir(site.path("pki/templates")).expect("a directory");
+    let template = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/server.conf")).expect("ours");
+    site.write("pki/templates/server.conf", &template.replace("{{ crl_file }}", "crl.pem"));
+    site.refuses("export server --force", 1, "`crl-verify crl dir` is missing");
+    site.write("pki/templates/server.conf", &template);
+    site.run("export server --force").succeeds();
+    assert!(site.text("server/server.conf").contains("\ncrl-verify crl dir\n"));
+    site.set("crl-dir", "crl-dir = \"a/b\"");
+    site.refuses("export server --force", 1, "crl-dir: must be one plain name");
+    // whoever is to be revoked is, whatever the settings say
+    site.run("crl publish --add server").succeeds();
+    site.run("revoke client1").succeeds().says("warning");
+    refuses_exactly(&site, "server/crl", &["client1"]);
+}
