@@ -74,6 +74,9 @@ pub struct Place {
     /// Whom the list that was there refuses.
     #[serde(skip)]
     before: BTreeSet<Serial>,
+    /// The same of one that was being put there when a kill came.
+    #[serde(skip)]
+    unfinished: BTreeSet<Serial>,
 }
 
 /// How a file stands.
@@ -244,32 +247,37 @@ fn check_dates(crl: &Crl, number: u64, now: Time) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Holds the list against the one that is there. What is there and is no list of this CA protects nobody.
+/// Holds the list against those that are there. What is there and is no list of this CA protects nobody.
 fn compare(
     place: &publish::Place,
     crl: &Crl,
     number: u64,
     issuer: &IssuerCertificate,
 ) -> Result<Place, InstallError> {
-    let file = place.list();
-    let bytes = publish::current(&file)?;
-    let there = bytes.and_then(|pem| Crl::from_pem(&pem).ok()).filter(|there| there.verify(issuer).is_ok());
-    let replaced = there.as_ref().and_then(Crl::number);
-    let same = there.as_ref().is_some_and(|there| there.der() == crl.der());
-    match replaced {
-        Some(there) if there > number => return Err(InstallError::Older { file, there, number }),
-        Some(there) if there == number && !same => return Err(InstallError::SameNumber { file, number }),
-        _ => {}
+    let mut lists = Vec::new();
+    for file in place.lists() {
+        let bytes = publish::current(&file)?;
+        let there = bytes.and_then(|pem| Crl::from_pem(&pem).ok()).filter(|there| there.verify(issuer).is_ok());
+        match there.as_ref().and_then(Crl::number) {
+            Some(there) if there > number => return Err(InstallError::Older { file, there, number }),
+            Some(same) if same == number && there.as_ref().is_some_and(|there| there.der() != crl.der()) => {
+                return Err(InstallError::SameNumber { file, number });
+            }
+            _ => lists.push(there),
+        }
     }
+    let [there, unfinished] = [0, 1].map(|at| lists.get(at).and_then(Option::as_ref));
+    let same = there.is_some_and(|there| there.der() == crl.der());
     let named = place.form == Form::File || all_named(&place.path, crl)?;
     Ok(Place {
         file: place.path.clone(),
         form: place.form,
         state: if same && named { PlaceState::Current } else { PlaceState::Installed },
-        replaced,
+        replaced: there.and_then(Crl::number),
         problem: None,
         mend: None,
-        before: there.as_ref().map_or_else(BTreeSet::new, refused),
+        before: there.map_or_else(BTreeSet::new, refused),
+        unfinished: unfinished.map_or_else(BTreeSet::new, refused),
     })
 }
 
@@ -293,10 +301,11 @@ fn put(place: &mut Place, arrived: &Arrived, server: &ServerDirectory) -> bool {
     let put = match place.form {
         Form::File => publish::put(&place.file, arrived.pem.as_bytes()),
         Form::Serials => {
-            // those whom the list before named, and no other's
-            let ended: Vec<Serial> = place.before.difference(&arrived.refused).copied().collect();
-            let turn = Turn { wanted: &arrived.refused, ended: &ended, list: arrived.pem.as_bytes() };
-            publish::bring(&place.file, &turn)
+            // those whom a list before named, and no other's
+            let gone = |listed: &BTreeSet<Serial>| listed.difference(&arrived.refused).copied().collect::<Vec<_>>();
+            let (ended, unfinished) = (gone(&place.before), gone(&place.unfinished));
+            let list = arrived.pem.as_bytes();
+            publish::bring(&place.file, &Turn { wanted: &arrived.refused, ended: &ended, unfinished: &unfinished, list })
         }
     };
     let reached = match put {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use after::{After, AfterError};
 pub use readable::{readable_by, Unreadable};
-pub use serials::{bring, list_in, serials, Serials, Turn, LIST};
+pub use serials::{bring, serials, Serials, Turn};
 pub use server::{inspect, inspect_without_ca, Form, Place, Reader, ServerDirectory};
 
 use crate::files::{self, shown, FileError, Kind, Overwrite, Unreleased, Visibility};

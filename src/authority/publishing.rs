@@ -281,8 +281,8 @@ impl Authority {
                 // not there, or not ours: told when a CRL is published
                 Err(_) => continue,
             };
-            for place in server.crls() {
-                match publish::current(&place.list()) {
+            for list in server.crls().into_iter().flat_map(Place::lists) {
+                match publish::current(&list) {
                     Ok(there) => {
                         if let Some(Standing::Newer(crl)) = there.map(|pem| known.judge(&pem)).transpose()? {
                             found.push(NewerCrl { dir: dir.clone(), crl });
@@ -389,17 +389,26 @@ impl<'a> Desk<'a> {
     }
 
     fn stands(&self, dir: &Path, place: &Place, readers: &[Account]) -> Reached {
-        let looked = publish::current(&place.list()).map_err(AuthorityError::from).and_then(|there| {
-            let standing = there.as_deref().map_or(Ok(Standing::Behind), |pem| self.known.judge(pem))?;
-            match (place.form, standing) {
-                (_, Standing::Newer(newer)) => Ok(Reached::newer(dir, place, newer.number().unwrap_or(0))),
-                (Form::Serials, standing) => self.serials_stand(dir, place, readers, &standing, there.as_deref()),
-                (Form::File, Standing::Current) => Ok(readable(dir, place, TargetState::Current, readers)),
-                (Form::File, Standing::Ahead) => Ok(readable(dir, place, TargetState::Ahead, readers)),
-                (Form::File, Standing::Behind) => Ok(Reached::of(dir, Some(place), TargetState::Behind)),
+        self.looked_at(dir, place, readers)
+            .unwrap_or_else(|error| Reached::failed(dir, Some(place), error.to_string()))
+    }
+
+    fn looked_at(&self, dir: &Path, place: &Place, readers: &[Account]) -> Result<Reached, AuthorityError> {
+        let mut standings = Vec::new();
+        for list in place.lists() {
+            let there = publish::current(&list)?;
+            match there.map_or(Ok(Standing::Behind), |pem| self.known.judge(&pem))? {
+                Standing::Newer(newer) => return Ok(Reached::newer(dir, place, newer.number().unwrap_or(0))),
+                standing => standings.push(standing),
             }
-        });
-        looked.unwrap_or_else(|error| Reached::failed(dir, Some(place), error.to_string()))
+        }
+        let state = match (place.form, &standings[0]) {
+            (Form::Serials, standing) => return self.serials_stand(dir, place, readers, standing),
+            (Form::File, Standing::Current) => TargetState::Current,
+            (Form::File, Standing::Ahead) => TargetState::Ahead,
+            (Form::File, _) => return Ok(Reached::of(dir, Some(place), TargetState::Behind)),
+        };
+        Ok(readable(dir, place, state, readers))
     }
 
     /// Publishing always writes, also where the server's user cannot read: the mend is the user's to type.

@@ -8,7 +8,8 @@
 //! ends: no date, number or signature is looked at, and the server reads nothing ahead, however many there are.
 //!
 //! Beside the serials lies the signed list that they were taken from. No server looks at it (its name is no number); it
-//! tells the next one which serials are ours to remove, and whether it is the older.
+//! tells the next one which serials are ours to remove, and whether it is the older. While serials are being added, the list
+//! they come from lies there, too: a kill leaves it, and with it whose those are that were added.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +24,10 @@ use crate::{
 };
 
 /// The list that lies beside the serials.
-pub const LIST: &str = "crl.pem";
+const LIST: &str = "crl.pem";
+
+/// The list whose serials are being added.
+const NEXT: &str = "next.pem";
 
 /// What lies in a directory of serials.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -51,6 +55,11 @@ pub fn list_in(dir: &Path) -> PathBuf {
     dir.join(LIST)
 }
 
+/// Where the list lies whose serials were being added when a kill came.
+pub fn next_in(dir: &Path) -> PathBuf {
+    dir.join(NEXT)
+}
+
 /// Looks into a directory of serials; none when there is no such directory. Other names than serials are passed over, and
 /// a link in place of the directory is refused.
 pub fn serials(dir: &Path) -> Result<Option<Serials>, PublishError> {
@@ -72,15 +81,17 @@ pub fn serials(dir: &Path) -> Result<Option<Serials>, PublishError> {
 pub struct Turn<'a> {
     /// Who is to be refused.
     pub wanted: &'a BTreeSet<Serial>,
-    /// Who was refused and no longer is. Nobody else's file is removed.
+    /// Whom the list there named, and who is no longer refused. Nobody else's file is removed.
     pub ended: &'a [Serial],
+    /// The same of the list whose serials were being added when a kill came.
+    pub unfinished: &'a [Serial],
     /// The signed list that says so, PEM.
     pub list: &'a [u8],
 }
 
-/// Brings a directory of serials up to date, in an order in which a kill leaves nobody let in who is refused: those who are
-/// missing are added, then those who are no longer refused removed, each step durable before the next; the list comes last,
-/// since it says whose files are ours to remove. A directory that is missing is made. Hold the publish lock.
+/// Brings a directory of serials up to date, in an order in which a kill leaves nobody let in who is refused, and every
+/// serial that was added known as ours: those who are missing are added, then those who are no longer refused removed, each
+/// step durable before the next. A directory that is missing is made. Hold the publish lock.
 pub fn bring(dir: &Path, turn: &Turn) -> Result<Reached, PublishError> {
     let there = match serials(dir)? {
         Some(there) => there,
@@ -91,23 +102,39 @@ pub fn bring(dir: &Path, turn: &Turn) -> Result<Reached, PublishError> {
             Serials::default()
         }
     };
+    let removed = remove(dir, turn.unfinished, turn)?;
+    let added = add(dir, &there, turn)?;
+    let removed = remove(dir, turn.ended, turn)? || removed;
+    let listed = put(&list_in(dir), turn.list)?;
+    if files::exists(&next_in(dir))? {
+        files::remove_all(dir, &[NEXT.into()])?;
+    }
+    read_back(dir, turn)?;
+    Ok(if added || removed || listed == Reached::Written { Reached::Written } else { Reached::Already })
+}
+
+fn add(dir: &Path, there: &Serials, turn: &Turn) -> Result<bool, PublishError> {
     let (shut, new): (Vec<Serial>, Vec<Serial>) =
         there.missing(turn.wanted).into_iter().partition(|serial| there.shut.contains(serial));
-    let ended: Vec<Serial> = turn.ended.iter().filter(|serial| !turn.wanted.contains(serial)).copied().collect();
     if !new.is_empty() {
+        // where there is no room for a list there is for names: that is told once they are in force
+        let noted = put(&next_in(dir), turn.list);
         files::create_empty(dir, &names(&new))?;
+        noted?;
     }
     for serial in &shut {
         // over the old one in one step: whoever can be refused by it stays so
         files::stage(&dir.join(serial.decimal()), b"", Visibility::Public, Overwrite::Replace, None)?.release()?;
     }
+    Ok(!(new.is_empty() && shut.is_empty()))
+}
+
+fn remove(dir: &Path, ended: &[Serial], turn: &Turn) -> Result<bool, PublishError> {
+    let ended: Vec<Serial> = ended.iter().filter(|serial| !turn.wanted.contains(serial)).copied().collect();
     if !ended.is_empty() {
         files::remove_all(dir, &names(&ended))?;
     }
-    let listed = put(&list_in(dir), turn.list)?;
-    read_back(dir, turn)?;
-    let written = listed == Reached::Written || !(new.is_empty() && shut.is_empty() && ended.is_empty());
-    Ok(if written { Reached::Written } else { Reached::Already })
+    Ok(!ended.is_empty())
 }
 
 /// Another program may write there.
@@ -138,7 +165,7 @@ mod tests {
 
     fn turned(dir: &Path, wanted: &[u8], ended: &[u8], list: &[u8]) -> Result<Reached, PublishError> {
         let ended: Vec<Serial> = ended.iter().copied().map(serial).collect();
-        bring(dir, &Turn { wanted: &set(wanted), ended: &ended, list })
+        bring(dir, &Turn { wanted: &set(wanted), ended: &ended, unfinished: &[], list })
     }
 
     fn listed(dir: &Path) -> Vec<String> {
@@ -169,6 +196,18 @@ mod tests {
         assert_eq!(listed(&dir), ["2", "3", "4", "5", "crl.pem"]);
         assert_eq!(serials(&dir).unwrap().unwrap().others(&set(&[4, 5])), [serial(2), serial(3)]);
         assert_eq!(files::read(&list_in(&dir), 9).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_a_kill_left_half_done_is_ended_and_its_list_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("crl");
+        turned(&dir, &[1], &[], b"one").unwrap();
+        put(&next_in(&dir), b"two").unwrap();
+        files::create_empty(&dir, &["2".into()]).unwrap();
+        let turn = Turn { wanted: &set(&[1, 3]), ended: &[], unfinished: &[serial(1), serial(2)], list: b"three" };
+        assert_eq!(bring(&dir, &turn).unwrap(), Reached::Written);
+        assert_eq!(listed(&dir), ["1", "3", "crl.pem"]);
     }
 
     #[test]

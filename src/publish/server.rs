@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     directives::{parse, Directive},
-    serials::list_in,
+    serials::{list_in, next_in},
     PublishError,
 };
 use crate::files::{self, FileError};
@@ -69,6 +69,16 @@ impl Place {
             Form::File => self.path.clone(),
             Form::Serials => list_in(&self.path),
         }
+    }
+
+    /// All lists that can lie there, the one in force first.
+    pub fn lists(&self) -> Vec<PathBuf> {
+        std::iter::once(self.list()).chain(self.unfinished()).collect()
+    }
+
+    /// Where the list lies that was being put there when a kill came, if there can be one.
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        (self.form == Form::Serials).then(|| next_in(&self.path))
     }
 }
 

@@ -277,3 +277,55 @@ fn a_template_of_ones_own_says_what_the_settings_say() {
     site.run("revoke client1").succeeds().says("warning");
     refuses_exactly(&site, "server/crl", &["client1"]);
 }
+
+/// What a kill leaves in the midst of adding: a name, and the list that it comes from.
+fn half_added(site: &Site) {
+    site.run("suspend client1 --no-publish").succeeds();
+    site.run("crl publish -o server/crl/next.pem").succeeds();
+    site.sh(&format!("touch server/crl/{}", decimal(site, "client1"))).succeeds();
+}
+
+#[test]
+fn what_a_kill_left_half_added_can_be_taken_away_again() {
+    let site = of_serials("--issue client1 client2");
+    half_added(&site);
+    site.run("resume client1").succeeds();
+    refuses_exactly(&site, "server/crl", &[]);
+    assert!(!site.path("server/crl/next.pem").exists());
+    // and where it is still wanted, it stays
+    half_added(&site);
+    site.run("crl publish").succeeds();
+    refuses_exactly(&site, "server/crl", &["client1"]);
+    assert!(!site.path("server/crl/next.pem").exists());
+    // a leftover of what was done to its end goes, too
+    site.sh("cp server/crl/crl.pem server/crl/next.pem").succeeds();
+    site.run("status").succeeds();
+    site.run("crl publish").succeeds();
+    assert!(!site.path("server/crl/next.pem").exists());
+}
+
+#[test]
+fn what_a_kill_left_half_added_tells_that_the_store_was_put_back() {
+    let site = of_serials("--issue client1 client2");
+    let yesterday = site.read("pki/pki.db");
+    half_added(&site);
+    fs::write(site.path("pki/pki.db"), yesterday).expect("the store");
+    site.refuses("crl publish", 1, "the store was put back");
+    site.run("revoke client2").succeeds().says("1 revocations were taken over");
+    refuses_exactly(&site, "server/crl", &["client1", "client2"]);
+}
+
+#[test]
+fn an_installation_that_was_killed_is_ended_by_the_next() {
+    let site = of_serials("--issue client1 client2");
+    site.sh("cp -r server vpn2").succeeds();
+    site.run("suspend client1").succeeds();
+    site.sh("cp server/crl/crl.pem vpn2/crl/next.pem").succeeds();
+    site.sh(&format!("touch vpn2/crl/{}", decimal(&site, "client1"))).succeeds();
+    site.run("resume client1").succeeds();
+    site.run("revoke client2").succeeds();
+    site.refuses("crl install vpn2 --ca vpn2/ca.crt --crl pki/../server/ca.crt", 1, "no revocation list");
+    site.run("crl install vpn2 --ca vpn2/ca.crt --crl server/crl/crl.pem").succeeds();
+    refuses_exactly(&site, "vpn2/crl", &["client2"]);
+    assert!(!site.path("vpn2/crl/next.pem").exists());
+}

@@ -11,6 +11,7 @@ mod client_keys;
 mod clock;
 mod connect;
 mod crash;
+mod directories;
 mod disk;
 mod doctor;
 mod durable;

@@ -5,7 +5,10 @@
 //! names cannot: whether the store was put back, and whose names are ours to remove. A name that neither list has was put
 //! there by somebody else, for another authority or by hand: it stays, since whoever removes it may let somebody in.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{readable, Account, Desk, Found, Published, Reached, TargetState};
 use crate::{
@@ -32,14 +35,13 @@ impl Authority {
 }
 
 impl Desk<'_> {
-    /// How a directory stands whose list is not newer than the store's.
+    /// How a directory stands whose lists are not newer than the store's.
     pub(super) fn serials_stand(
         &self,
         dir: &Path,
         place: &Place,
         readers: &[Account],
         standing: &Standing,
-        list: Option<&[u8]>,
     ) -> Result<Reached, AuthorityError> {
         let wanted = self.refused()?;
         let Some(there) = publish::serials(&place.path)? else {
@@ -51,26 +53,35 @@ impl Desk<'_> {
             Standing::Ahead if whole => readable(dir, place, TargetState::Ahead, readers),
             _ => Reached::of(dir, Some(place), TargetState::Behind),
         };
-        Ok(Reached { others: self.strangers(&there, list)?, ..reached })
+        Ok(Reached { others: self.strangers(&there, place)?, ..reached })
     }
 
     /// Adds and removes what has changed since the list there. One that was signed in advance stays, with all whom it
     /// refuses: a list never goes back.
     pub(super) fn put_serials(&self, place: &Place, state: TargetState) -> Result<publish::Reached, AuthorityError> {
-        if state == TargetState::Current {
+        let unfinished = self.listed_at(place.unfinished())?;
+        if state == TargetState::Current && unfinished.is_none() {
             return Ok(publish::Reached::Already);
         }
         let list = publish::current(&place.list())?;
         let before = list.as_deref().map_or_else(BTreeSet::new, |list| self.known.refused_by(list));
-        let (wanted, current) = (self.refused()?, self.known.current()?.pem.as_bytes());
-        if let Some(list) = &list {
-            if matches!(self.known.judge(list)?, Standing::Ahead) {
-                let wanted = before.union(wanted).copied().collect();
-                return Ok(publish::bring(&place.path, &Turn { wanted: &wanted, ended: &[], list })?);
-            }
+        let ahead = list.as_deref().map(|list| self.known.judge(list)).transpose()?;
+        let mut wanted = self.refused()?.clone();
+        let mut current = self.known.current()?.pem.as_bytes();
+        if let (Some(Standing::Ahead), Some(list)) = (ahead, &list) {
+            wanted.extend(&before);
+            current = list;
         }
-        let ended: Vec<Serial> = before.difference(wanted).copied().collect();
-        Ok(publish::bring(&place.path, &Turn { wanted, ended: &ended, list: current })?)
+        let gone = |listed: &BTreeSet<Serial>| listed.difference(&wanted).copied().collect::<Vec<_>>();
+        let (ended, unfinished) = (gone(&before), gone(&unfinished.unwrap_or_default()));
+        let turn = Turn { wanted: &wanted, ended: &ended, unfinished: &unfinished, list: current };
+        Ok(publish::bring(&place.path, &turn)?)
+    }
+
+    /// Whom a list there refuses, if one of ours lies there; none where nothing does.
+    fn listed_at(&self, list: Option<PathBuf>) -> Result<Option<BTreeSet<Serial>>, AuthorityError> {
+        let pem = list.map_or(Ok(None), |list| publish::current(&list))?;
+        Ok(pem.map(|pem| self.known.refused_by(&pem)))
     }
 
     fn refused(&self) -> Result<&BTreeSet<Serial>, AuthorityError> {
@@ -81,13 +92,15 @@ impl Desk<'_> {
         Ok(self.refused.get_or_init(|| refused))
     }
 
-    fn strangers(&self, there: &Serials, list: Option<&[u8]>) -> Result<Vec<Serial>, AuthorityError> {
-        let others = there.others(self.refused()?);
-        if others.is_empty() {
-            return Ok(others);
+    fn strangers(&self, there: &Serials, place: &Place) -> Result<Vec<Serial>, AuthorityError> {
+        let mut others = there.others(self.refused()?);
+        for list in [Some(place.list()), place.unfinished()] {
+            if !others.is_empty() {
+                let ours = self.listed_at(list)?.unwrap_or_default();
+                others.retain(|serial| !ours.contains(serial));
+            }
         }
-        let ours = list.map_or_else(BTreeSet::new, |list| self.known.refused_by(list));
-        Ok(others.into_iter().filter(|serial| !ours.contains(serial)).collect())
+        Ok(others)
     }
 }
 
