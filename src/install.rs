@@ -248,12 +248,7 @@ fn check_dates(crl: &Crl, number: u64, now: Time) -> Result<(), InstallError> {
 }
 
 /// Holds the list against those that are there. What is there and is no list of this CA protects nobody.
-fn compare(
-    place: &publish::Place,
-    crl: &Crl,
-    number: u64,
-    issuer: &IssuerCertificate,
-) -> Result<Place, InstallError> {
+fn compare(place: &publish::Place, crl: &Crl, number: u64, issuer: &IssuerCertificate) -> Result<Place, InstallError> {
     let mut lists = Vec::new();
     for file in place.lists() {
         let bytes = publish::current(&file)?;
@@ -305,7 +300,10 @@ fn put(place: &mut Place, arrived: &Arrived, server: &ServerDirectory) -> bool {
             let gone = |listed: &BTreeSet<Serial>| listed.difference(&arrived.refused).copied().collect::<Vec<_>>();
             let (ended, unfinished) = (gone(&place.before), gone(&place.unfinished));
             let list = arrived.pem.as_bytes();
-            publish::bring(&place.file, &Turn { wanted: &arrived.refused, ended: &ended, unfinished: &unfinished, list })
+            publish::bring(
+                &place.file,
+                &Turn { wanted: &arrived.refused, ended: &ended, unfinished: &unfinished, list },
+            )
         }
     };
     let reached = match put {

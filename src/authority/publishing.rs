@@ -359,11 +359,8 @@ impl<'a> Desk<'a> {
 
     /// How every place that servers read in this directory stands.
     fn look(&self, dir: &Path) -> Vec<Found> {
-        let failed = |problem: String| Found {
-            reached: Reached::failed(dir, None, problem),
-            place: None,
-            readers: Vec::new(),
-        };
+        let failed =
+            |problem: String| Found { reached: Reached::failed(dir, None, problem), place: None, readers: Vec::new() };
         let server = match publish::inspect(dir, self.known.issuer.der()) {
             Ok(server) => server,
             Err(error) => return vec![failed(error.to_string())],
@@ -389,8 +386,7 @@ impl<'a> Desk<'a> {
     }
 
     fn stands(&self, dir: &Path, place: &Place, readers: &[Account]) -> Reached {
-        self.looked_at(dir, place, readers)
-            .unwrap_or_else(|error| Reached::failed(dir, Some(place), error.to_string()))
+        self.looked_at(dir, place, readers).unwrap_or_else(|error| Reached::failed(dir, Some(place), error.to_string()))
     }
 
     fn looked_at(&self, dir: &Path, place: &Place, readers: &[Account]) -> Result<Reached, AuthorityError> {

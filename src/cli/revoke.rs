@@ -167,7 +167,10 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
             TargetState::Behind | TargetState::Newer | TargetState::Failed => writeln!(f, "NOT in {file}")?,
         }
         if let many @ 1.. = target.others.len() {
-            writeln!(f, "{many} serials in {file} are not on it and stay refused there; `vpnpki doctor` tells of them")?;
+            writeln!(
+                f,
+                "{many} serials in {file} are not on it and stay refused there; `vpnpki doctor` tells of them"
+            )?;
         }
     }
     match published.after.as_ref().filter(|ran| ran.problem.is_none()) {

@@ -176,13 +176,16 @@ fn strangers(dir: &str, others: &Others) -> Vec<Finding> {
     let Others { quoted, count, ours } = others;
     let refused = |(name, serial): &(String, Serial)| {
         let file = serial.decimal();
-        let why = format!("refuses `{name}` (serial:{serial}), whom nobody revoked: a file `{file}` was put there by hand");
+        let why =
+            format!("refuses `{name}` (serial:{serial}), whom nobody revoked: a file `{file}` was put there by hand");
         Finding::new("strange-serial", Severity::Due, dir, why).mend(format!("rm {quoted}/{file}"))
     };
     let mut found: Vec<Finding> = ours.iter().map(refused).collect();
     let left = count.saturating_sub(ours.len());
     if left > 0 {
-        let why = format!("{left} serials in it are not on this authority's list; they stay refused, as whoever put them there meant");
+        let why = format!(
+            "{left} serials in it are not on this authority's list; they stay refused, as whoever put them there meant"
+        );
         found.push(Finding::new("other-serials", Severity::Note, dir, why));
     }
     found

@@ -1,9 +1,16 @@
 //! `crl-verify DIR dir`: the directory of serials, from the settings to what lies in it, and who removes what.
 //! That a server refuses by it is proven in `tests/peers`.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use vpnpki::serial::Serial;
+use vpnpki::{
+    inventory::{ActId, Certificate, Change, Event, Reason, Revocation},
+    serial::Serial,
+    store::{self, Access, Draft},
+    validity::Validity,
+    vault::{self, IdentityFile, Key},
+    world::World,
+};
 
 use crate::{revocation::published, site::Site};
 
@@ -81,7 +88,9 @@ fn what_drifted_is_told_and_put_right() {
         site.run("doctor").exits(3).says("crl publish").says(whom);
         site.run("crl publish").succeeds().says("published CRL 2 to");
         refuses_exactly(&site, "server/crl", &["client1", "client2"]);
-        assert!([path("client1"), path("client2")].iter().all(|path| path.metadata().is_ok_and(|file| file.len() == 0)));
+        assert!([path("client1"), path("client2")]
+            .iter()
+            .all(|path| path.metadata().is_ok_and(|file| file.len() == 0)));
         site.run("status").succeeds();
     }
     site.sh(&format!("rm {0} && ln -s nowhere {0}", path("client1").display())).succeeds();
@@ -97,7 +106,8 @@ fn names_of_others_stay_and_are_told() {
     site.run("revoke client1").succeeds().says("2 serials in").says("stay refused there");
     assert!(["4711", "README", "007", by_hand.as_str()].iter().all(|name| site.path("server/crl").join(name).exists()));
     assert_eq!(site.status("client2"), "valid");
-    let told = site.run("doctor").exits(3).says("refuses `client2`").says("1 serials in it are not on this authority's list");
+    let told =
+        site.run("doctor").exits(3).says("refuses `client2`").says("1 serials in it are not on this authority's list");
     assert!(told.stdout.contains(&format!("server/crl/{by_hand}`")), "the mend: {told}");
     assert_eq!(site.json("crl publish")["targets"][0]["others"], 2);
     // the mend works
@@ -110,7 +120,9 @@ fn names_of_others_stay_and_are_told() {
 
 #[test]
 fn a_store_that_was_put_back_gives_nobody_access_again() {
-    for (before, after) in [("suspend client1", "resume client1"), ("renew client2 --no-export --overlap 0", "suspend client2")] {
+    for (before, after) in
+        [("suspend client1", "resume client1"), ("renew client2 --no-export --overlap 0", "suspend client2")]
+    {
         let site = of_serials("--issue client1 client2");
         site.run(before).succeeds();
         site.run(after).succeeds();
@@ -158,7 +170,8 @@ fn both_forms_in_one_target_are_served_and_the_form_can_be_changed() {
     // a second server from the same directory still does
     site.sh("mv old.conf server/second.conf").succeeds();
     let answer = site.json("revoke client2");
-    let forms: Vec<_> = answer["published"]["targets"].as_array().expect("targets").iter().map(|one| &one["form"]).collect();
+    let forms: Vec<_> =
+        answer["published"]["targets"].as_array().expect("targets").iter().map(|one| &one["form"]).collect();
     assert_eq!(forms, ["serials", "file"]);
     refuses_exactly(&site, "server/crl", &["client1", "client2"]);
     assert_eq!(published(&site, "server/crl.pem").0, 3);
@@ -328,4 +341,60 @@ fn an_installation_that_was_killed_is_ended_by_the_next() {
     site.run("crl install vpn2 --ca vpn2/ca.crt --crl server/crl/crl.pem").succeeds();
     refuses_exactly(&site, "vpn2/crl", &["client2"]);
     assert!(!site.path("vpn2/crl/next.pem").exists());
+}
+
+#[test]
+fn a_list_of_more_than_20000_serials_is_told_and_how_servers_need_not_read_it() {
+    let site = Site::published("--issue client1 client2");
+    revoke_many(&site, 20_000);
+    let told = "carries nobody's traffic while it loads it";
+    let quiet = site.run("crl refresh").succeeds().says("with 20000 serials");
+    assert!(!quiet.stderr.contains(told) && !site.run("status").succeeds().stdout.contains("note"), "{quiet}");
+    let outcome = site.run("revoke client1").succeeds();
+    assert!(outcome.stderr.contains("warning: the CRL has 20001 serials"), "{outcome}");
+    assert!(outcome.stderr.contains(told) && outcome.stderr.contains("`crl-dir = \"crl\"`"), "{outcome}");
+    site.run("crl refresh").succeeds().says(told);
+    // worth knowing, and nothing that is due
+    site.run("status").succeeds().says("note     the CRL has 20001 serials");
+    assert!(site.json("status")["notes"][0].as_str().expect("a note").contains(told));
+    site.run("doctor --deep").exits(0).says("note       the CRL: has 20001 serials");
+    // what it says to do ends it
+    site.set("#crl-dir", "crl-dir = \"crl\"");
+    site.run("export server --force").succeeds();
+    assert_eq!(named(&site, "server/crl").len(), 20_001);
+    let outcome = site.run("revoke client2").succeeds().says("published CRL 5 to");
+    assert!(!outcome.stderr.contains(told), "{outcome}");
+    assert!(named(&site, "server/crl").contains(&site.serial("client2")));
+    assert!(!site.run("status").succeeds().stdout.contains("note"));
+}
+
+/// Records so many revoked certificates, of nobody, with their entries in the ledger.
+fn revoke_many(site: &Site, count: u32) {
+    let identity = IdentityFile::parse(&site.read("pki/vault.key")).expect("the vault's identity");
+    let store = store::open(&site.path("pki"), Access::Write).expect("the store");
+    let unlockers = store.snapshot().and_then(|view| view.unlockers()).expect("unlockers");
+    let vault =
+        vault::open_any(unlockers.iter().map(|one| &*one.wrapped), &Key::Identities(&identity)).expect("a vault");
+    let now = World::real().now();
+    for from in (0..count).step_by(1000) {
+        let mut writing = store.begin(Duration::from_secs(30)).expect("the writer");
+        let mut events = Vec::new();
+        for index in from..count.min(from + 1000) {
+            let mut octets = [0x5e; 16];
+            octets[1..5].copy_from_slice(&index.wrapping_mul(2_654_435_761).to_be_bytes());
+            let revocation = Some(Revocation { at: now, reason: Reason::Superseded });
+            let (serial, validity) = (Serial::fresh(octets), Validity::of_days(now, 825, 0));
+            let certificate =
+                Certificate { serial, issuer: 1, holder: None, validity, issued: now, revocation, overlap_ends: None };
+            events.extend(Event::revoked(&certificate));
+            writing.record(&Change::Certificate(certificate)).expect("a fact");
+        }
+        let mut act = [0xac; 16];
+        act[1..5].copy_from_slice(&from.to_be_bytes());
+        let mac = |hash: &[u8]| vault.mac(hash);
+        let (by, operation) = ("tests".to_owned(), "revoke");
+        writing
+            .commit(Draft { act: ActId(act), at: now, by, operation, events, suspect: false, mac: Some(&mac) })
+            .expect("an act");
+    }
 }

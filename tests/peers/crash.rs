@@ -363,9 +363,8 @@ impl Picture {
     /// Whether some names are there that come, or gone that go; whoever was refused and still is to be, is.
     fn on_the_way_from(&self, old: &Self) -> bool {
         let (old, wanted) = (old.served.clone().unwrap_or_default(), self.revoked().unwrap_or_default());
-        let known = |names: &BTreeSet<Serial>| {
-            names.is_superset(&(&old & &wanted)) && names.is_subset(&(&old | &wanted))
-        };
+        let known =
+            |names: &BTreeSet<Serial>| names.is_superset(&(&old & &wanted)) && names.is_subset(&(&old | &wanted));
         self.by_name && self.served.as_ref().is_some_and(known)
     }
 

@@ -92,14 +92,7 @@ impl Site {
 
     /// The same where the server says it in these words.
     #[track_caller]
-    pub fn is_refused_with(
-        &self,
-        network: &Network,
-        server: &mut OpenVpn,
-        client: usize,
-        profile: &str,
-        words: &str,
-    ) {
+    pub fn is_refused_with(&self, network: &Network, server: &mut OpenVpn, client: usize, profile: &str, words: &str) {
         let client = &network.clients[client];
         let before = server.log().len();
         let process = OpenVpn::start(client, &self.path(profile));

@@ -118,10 +118,8 @@ fn beside(dir: &Path, profile: &Part) -> Vec<Part> {
 /// What lies in a directory of serials, by name alone: whatever is in the files, no server looks at it.
 fn named_in(dir: &Path, reference: &str, profile: &str) -> Vec<Part> {
     let names = files::list(&dir.join(reference)).unwrap_or_default();
-    let part = |name: &str| Part {
-        name: joined(profile, &format!("{reference}/{name}")),
-        bytes: Secret::new(Vec::new()),
-    };
+    let part =
+        |name: &str| Part { name: joined(profile, &format!("{reference}/{name}")), bytes: Secret::new(Vec::new()) };
     names.iter().filter_map(|name| name.to_str()).map(part).collect()
 }
 
