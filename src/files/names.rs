@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::{fault::FileError, folder::Folder, modes, Standing, Visibility};
+use super::{fault::FileError, folder::Folder, modes, Kind, Standing, Visibility};
 
 /// Shows each name in a directory, in no order; one that is gone again is passed over. The directory's own name must not
 /// be a link.
@@ -56,8 +56,10 @@ pub fn remove_all(dir: &Path, names: &[OsString]) -> Result<(), FileError> {
 
 fn entered(dir: &Path) -> Result<Folder, FileError> {
     let (home, name) = Folder::beside(dir)?;
-    let folder = home.enter(&name)?;
-    Ok(Folder { path: dir.to_owned(), ..folder })
+    if home.look(&name)?.is_some_and(|stat| Standing::from(&stat).kind == Kind::Symlink) {
+        return Err(FileError::Symlink { path: dir.to_owned() });
+    }
+    Ok(Folder { path: dir.to_owned(), ..home.enter(&name)? })
 }
 
 impl Folder {
@@ -72,7 +74,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{list, Kind};
+    use crate::files::list;
     use std::os::unix::fs::{symlink, PermissionsExt};
 
     fn names(of: &[&str]) -> Vec<OsString> {
@@ -104,8 +106,8 @@ mod tests {
         let [real, link] = ["real", "link"].map(|name| home.path().join(name));
         rustix::fs::mkdir(&real, rustix::fs::Mode::from_raw_mode(0o755)).unwrap();
         symlink(&real, &link).unwrap();
-        assert!(create_empty(&link, &names(&["1"])).is_err());
-        assert!(visit(&link, &mut |_, _| ()).is_err());
+        assert!(matches!(create_empty(&link, &names(&["1"])), Err(FileError::Symlink { .. })));
+        assert!(matches!(visit(&link, &mut |_, _| ()), Err(FileError::Symlink { .. })));
         symlink(home.path().join("elsewhere"), real.join("1")).unwrap();
         create_empty(&real, &names(&["1"])).unwrap();
         assert!(list(home.path()).unwrap().iter().all(|name| name != "elsewhere"));

@@ -93,15 +93,7 @@ pub struct Turn<'a> {
 /// serial that was added known as ours: those who are missing are added, then those who are no longer refused removed, each
 /// step durable before the next. A directory that is missing is made. Hold the publish lock.
 pub fn bring(dir: &Path, turn: &Turn) -> Result<Reached, PublishError> {
-    let there = match serials(dir)? {
-        Some(there) => there,
-        None => {
-            files::stage_directory(dir, &[], Visibility::Public, Overwrite::Refuse, None)?
-                .release()
-                .map_err(|unreleased| PublishError::Unmade(Box::new(unreleased)))?;
-            Serials::default()
-        }
-    };
+    let there = serials(dir)?.map_or_else(|| made(dir), Ok)?;
     let removed = remove(dir, turn.unfinished, turn)?;
     let added = add(dir, &there, turn)?;
     let removed = remove(dir, turn.ended, turn)? || removed;
@@ -111,6 +103,13 @@ pub fn bring(dir: &Path, turn: &Turn) -> Result<Reached, PublishError> {
     }
     read_back(dir, turn)?;
     Ok(if added || removed || listed == Reached::Written { Reached::Written } else { Reached::Already })
+}
+
+/// Empty, and whole from its first moment on: a server that looks into it sees its mode, too.
+fn made(dir: &Path) -> Result<Serials, PublishError> {
+    let staged = files::stage_directory(dir, &[], Visibility::Public, Overwrite::Refuse, None)?;
+    staged.release().map_err(|unreleased| PublishError::Unmade(Box::new(unreleased)))?;
+    Ok(Serials::default())
 }
 
 fn add(dir: &Path, there: &Serials, turn: &Turn) -> Result<bool, PublishError> {

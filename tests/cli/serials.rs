@@ -77,14 +77,14 @@ fn what_drifted_is_told_and_put_right() {
     let site = of_serials("--issue client1 client2");
     site.run("revoke client1 client2").succeeds();
     let path = |name: &str| site.path(&format!("server/crl/{}", decimal(&site, name)));
-    for (drift, whom) in [
-        ("rm server/crl/*[0-9]", "client1"),
-        ("rm -r server/crl", "client2"),
-        ("chmod 0600 server/crl/*[0-9]", "client1"),
-        ("rm server/crl/crl.pem", ""),
+    for (drift, what, whom) in [
+        ("rm server/crl/*[0-9]", "lacks 2 serials that are refused", "client1"),
+        ("rm -r server/crl", "does not exist, and its server refuses nobody", "client2"),
+        ("chmod 0600 server/crl/*[0-9]", "lacks 2 serials that are refused", "client1"),
+        ("rm server/crl/crl.pem", "it has an older CRL", ""),
     ] {
         site.sh(drift).succeeds();
-        site.refuses("status", 3, "server: it has an older CRL").says(whom);
+        site.refuses("status", 3, what).says(whom);
         site.run("doctor").exits(3).says("crl publish").says(whom);
         site.run("crl publish").succeeds().says("published CRL 2 to");
         refuses_exactly(&site, "server/crl", &["client1", "client2"]);

@@ -43,15 +43,22 @@ impl Desk<'_> {
         readers: &[Account],
         standing: &Standing,
     ) -> Result<Reached, AuthorityError> {
-        let wanted = self.refused()?;
+        let behind =
+            |problem: Option<String>| Reached { problem, ..Reached::of(dir, Some(place), TargetState::Behind) };
         let Some(there) = publish::serials(&place.path)? else {
-            return Ok(Reached::of(dir, Some(place), TargetState::Behind));
+            let shown = files::shown(&place.path);
+            return Ok(behind(Some(format!(
+                "`{shown}` does not exist, and its server refuses nobody; {MEND} makes it"
+            ))));
         };
-        let whole = there.missing(wanted).is_empty();
-        let reached = match standing {
-            Standing::Current if whole => readable(dir, place, TargetState::Current, readers),
-            Standing::Ahead if whole => readable(dir, place, TargetState::Ahead, readers),
-            _ => Reached::of(dir, Some(place), TargetState::Behind),
+        let reached = match (there.missing(self.refused()?).len(), standing) {
+            (0, Standing::Current) => readable(dir, place, TargetState::Current, readers),
+            (0, Standing::Ahead) => readable(dir, place, TargetState::Ahead, readers),
+            (0, _) => behind(None),
+            (many, _) => {
+                let shown = files::shown(&place.path);
+                behind(Some(format!("`{shown}` lacks {many} serials that are refused; {MEND} adds them")))
+            }
         };
         Ok(Reached { others: self.strangers(&there, place)?, ..reached })
     }
@@ -110,3 +117,5 @@ pub(super) fn refused_at(target: &Reached) -> BTreeSet<Serial> {
     let dir = target.file.as_deref().filter(|_| !shut);
     dir.and_then(|dir| publish::serials(dir).ok().flatten()).unwrap_or_default().refused
 }
+
+const MEND: &str = "`vpnpki crl publish`";
