@@ -17,9 +17,9 @@ use crate::{
     inventory::Role,
     name::Name,
     openvpn::client,
-    pki::{KeyError, Pkcs12Error, PrivateKey},
+    pki::{Crl, CrlError, KeyError, Pkcs12Error, PrivateKey},
     secret::Secret,
-    settings::Settings,
+    settings::{CrlPlace, Settings},
     template::{TemplateError, Templates},
 };
 
@@ -117,6 +117,9 @@ pub enum BundleError {
     /// A client program's bundle of a server.
     #[error("`{0}` is a program of clients; a server's bundle is for OpenVPN itself")]
     ProgramOfServer(Program),
+    /// A list whose serials cannot be told.
+    #[error("no bundle was made: the newest CRL cannot be read")]
+    Crl(#[from] CrlError),
     /// A format that the program does not import.
     #[error("`{program}` does not import a `{format}`; it takes {}", words(program.formats()))]
     ForeignFormat {
@@ -322,8 +325,8 @@ fn fit(program: Program, facts: &Facts) -> Result<(), BundleError> {
 }
 
 /// A server's directory: `server.conf`, `ca.crt`, `server.crt`, `server.key`, `dh.pem` where there are parameters,
-/// `ta.key`, and the CRL where `server.crl-file` says. The files have these names whatever the server's name is, since the directory is one server's
-/// and `openvpn-server@server` starts it.
+/// `ta.key`, and the CRL where the settings say. The files have these names whatever the server's name is, since the
+/// directory is one server's and `openvpn-server@server` starts it.
 pub fn server_parts(
     settings: &Settings,
     templates: &Templates,
@@ -344,8 +347,21 @@ pub fn server_parts(
         bytes: Secret::new(server.control_key.expose().to_vec()),
         private: true,
     });
-    let crl = public("the CRL", &server.crl_pem)?;
-    parts.push(Part { name: settings.server.crl_file.to_string(), ..crl });
+    profile::plain_pem("the CRL", server.crl_pem.as_bytes())?;
+    parts.extend(crl_parts(&settings.server.crl, &server.crl_pem)?);
+    Ok(parts)
+}
+
+/// The signed list where a server finds it, and the serials around it where it reads those: an empty file for each.
+pub fn crl_parts(place: &CrlPlace, crl_pem: &str) -> Result<Vec<Part>, CrlError> {
+    let public = |name: String, bytes: &[u8]| Part { name, bytes: Secret::new(bytes.to_vec()), private: false };
+    let mut parts = Vec::new();
+    if let CrlPlace::Serials(dir) = place {
+        let crl = Crl::from_pem(crl_pem.as_bytes())?;
+        parts.extend(crl.entries().iter().map(|entry| public(format!("{dir}/{}", entry.serial.decimal()), b"")));
+    }
+    // last, as it is published: it says whose names these are
+    parts.push(public(place.list(), crl_pem.as_bytes()));
     Ok(parts)
 }
 

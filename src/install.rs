@@ -2,6 +2,7 @@
 //! Knows no store and no key; whatever is refused leaves the old list where it is.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,7 +12,8 @@ use serde::Serialize;
 use crate::{
     files::{self, shown, FileError},
     pki::{self, CertificateError, Crl, CrlError, IssuerCertificate, PemError},
-    publish::{self, PublishError, ServerDirectory, Unreadable},
+    publish::{self, Form, PublishError, ServerDirectory, Turn, Unreadable},
+    serial::Serial,
     time::Time,
 };
 
@@ -46,17 +48,19 @@ pub struct Installed {
     pub this_update: Time,
     /// nextUpdate.
     pub next_update: Time,
-    /// Each file that a server reads here.
+    /// Each file or directory of serials that a server reads here.
     pub files: Vec<Place>,
     /// Configurations whose servers will not see it, and why.
     pub blind: Vec<Blind>,
 }
 
-/// One file that a server reads.
+/// One file that a server reads, or one directory of serials.
 #[derive(Debug, Serialize)]
 pub struct Place {
-    /// The file.
+    /// The file or the directory.
     pub file: PathBuf,
+    /// Which of the two.
+    pub form: Form,
     /// Whether the list is there now.
     pub state: PlaceState,
     /// The number of the list that was there, when there was one of this CA.
@@ -67,6 +71,12 @@ pub struct Place {
     /// A command that mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+    /// Whom the list that was there refuses.
+    #[serde(skip)]
+    before: BTreeSet<Serial>,
+    /// The same of one that was being put there when a kill came.
+    #[serde(skip)]
+    unfinished: BTreeSet<Serial>,
 }
 
 /// How a file stands.
@@ -178,13 +188,13 @@ pub fn install(request: &Installation) -> Result<Installed, InstallError> {
     let server = publish::inspect_without_ca(request.dir, issuer.der())?;
     let _lock = files::lock(request.dir, request.patience)?;
     let (mut places, mut changed) = (Vec::new(), false);
-    for file in server.crls() {
-        places.push(compare(file, &crl, number, &issuer)?);
+    for place in server.crls() {
+        places.push(compare(place, &crl, number, &issuer)?);
     }
     if !request.dry_run {
-        let pem = pki::crl_pem(crl.der());
+        let arrived = Arrived { pem: pki::crl_pem(crl.der()), refused: refused(&crl) };
         for place in &mut places {
-            changed |= put(place, pem.as_bytes(), &server);
+            changed |= put(place, &arrived, &server);
         }
     }
     let blind = |(config, problem): &(PathBuf, String)| Blind { config: config.clone(), problem: problem.clone() };
@@ -237,34 +247,73 @@ fn check_dates(crl: &Crl, number: u64, now: Time) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Holds the list against the one that is there. What is there and is no list of this CA protects nobody.
-fn compare(file: &Path, crl: &Crl, number: u64, issuer: &IssuerCertificate) -> Result<Place, InstallError> {
-    let bytes = publish::current(file)?;
-    let there = bytes.and_then(|pem| Crl::from_pem(&pem).ok()).filter(|there| there.verify(issuer).is_ok());
-    let replaced = there.as_ref().and_then(Crl::number);
-    let same = there.is_some_and(|there| there.der() == crl.der());
-    match replaced {
-        Some(there) if there > number => Err(InstallError::Older { file: file.to_owned(), there, number }),
-        Some(there) if there == number && !same => Err(InstallError::SameNumber { file: file.to_owned(), number }),
-        _ => {
-            let state = if same { PlaceState::Current } else { PlaceState::Installed };
-            Ok(Place { file: file.to_owned(), state, replaced, problem: None, mend: None })
+/// Holds the list against those that are there. What is there and is no list of this CA protects nobody.
+fn compare(place: &publish::Place, crl: &Crl, number: u64, issuer: &IssuerCertificate) -> Result<Place, InstallError> {
+    let mut lists = Vec::new();
+    for file in place.lists() {
+        let bytes = publish::current(&file)?;
+        let there = bytes.and_then(|pem| Crl::from_pem(&pem).ok()).filter(|there| there.verify(issuer).is_ok());
+        match there.as_ref().and_then(Crl::number) {
+            Some(there) if there > number => return Err(InstallError::Older { file, there, number }),
+            Some(same) if same == number && there.as_ref().is_some_and(|there| there.der() != crl.der()) => {
+                return Err(InstallError::SameNumber { file, number });
+            }
+            _ => lists.push(there),
         }
     }
+    let [there, unfinished] = [0, 1].map(|at| lists.get(at).and_then(Option::as_ref));
+    let same = there.is_some_and(|there| there.der() == crl.der());
+    let named = place.form == Form::File || all_named(&place.path, crl)?;
+    Ok(Place {
+        file: place.path.clone(),
+        form: place.form,
+        state: if same && named { PlaceState::Current } else { PlaceState::Installed },
+        replaced: there.and_then(Crl::number),
+        problem: None,
+        mend: None,
+        before: there.map_or_else(BTreeSet::new, refused),
+        unfinished: unfinished.map_or_else(BTreeSet::new, refused),
+    })
 }
 
-/// Whether anything was written. A file that cannot be written, or read by its server, does not keep the list from another.
-fn put(place: &mut Place, pem: &[u8], server: &ServerDirectory) -> bool {
-    let reached = match publish::put(&place.file, || pem) {
+/// Whether a directory of serials names everybody whom the list refuses.
+fn all_named(dir: &Path, crl: &Crl) -> Result<bool, InstallError> {
+    Ok(publish::serials(dir)?.is_some_and(|there| there.missing(&refused(crl)).is_empty()))
+}
+
+fn refused(crl: &Crl) -> BTreeSet<Serial> {
+    crl.entries().iter().map(|entry| entry.serial).collect()
+}
+
+/// The list as it is put in place.
+struct Arrived {
+    pem: String,
+    refused: BTreeSet<Serial>,
+}
+
+/// Whether anything was written. A place that cannot be written, or read by its server, does not keep the list from another.
+fn put(place: &mut Place, arrived: &Arrived, server: &ServerDirectory) -> bool {
+    let put = match place.form {
+        Form::File => publish::put(&place.file, || arrived.pem.as_bytes()),
+        Form::Serials => {
+            // those whom a list before named, and no other's
+            let gone = |listed: &BTreeSet<Serial>| listed.difference(&arrived.refused).copied().collect::<Vec<_>>();
+            let (ended, unfinished) = (gone(&place.before), gone(&place.unfinished));
+            let turn = Turn { wanted: &arrived.refused, ended: &ended, unfinished: &unfinished };
+            publish::bring(&place.file, &turn, || arrived.pem.as_bytes())
+        }
+    };
+    let reached = match put {
         Ok(reached) => reached,
         Err(error) => {
             (place.state, place.problem) = (PlaceState::Failed, Some(error.to_string()));
             return false;
         }
     };
-    let mut readers = server.readers.iter().filter(|reader| reader.crl == place.file);
-    let shut = readers
-        .find_map(|reader| publish::readable_by(&place.file, reader.user.as_deref(), reader.group.as_deref()).err());
+    let mut readers = server.readers.iter().filter(|reader| reader.crl.path == place.file);
+    let shut = readers.find_map(|reader| {
+        publish::readable_by(&reader.crl.list(), reader.user.as_deref(), reader.group.as_deref()).err()
+    });
     if let Some(why) = shut {
         (place.state, place.problem) = (PlaceState::Unreadable, Some(why.to_string()));
         place.mend = match why {

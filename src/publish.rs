@@ -1,10 +1,12 @@
-//! Putting a revocation list where an `OpenVPN` server reads it, so that the server notices and can read it.
+//! Putting a revocation list where an `OpenVPN` server reads it, as a file or as a directory of serials, so that the server
+//! notices and can read it.
 //! Knows nothing of signatures or numbers: which list is the newest is decided before, and bytes come ready.
 
 mod accounts;
 mod after;
 mod directives;
 mod readable;
+mod serials;
 mod server;
 
 use std::{
@@ -14,9 +16,10 @@ use std::{
 
 pub use after::{After, AfterError};
 pub use readable::{readable_by, Unreadable};
-pub use server::{inspect, inspect_without_ca, Reader, ServerDirectory};
+pub use serials::{bring, serials, Serials, Turn};
+pub use server::{inspect, inspect_without_ca, Form, Place, Reader, ServerDirectory};
 
-use crate::files::{self, shown, FileError, Kind, Overwrite, Visibility};
+use crate::files::{self, shown, FileError, Kind, Overwrite, Unreleased, Visibility};
 
 /// What was done to a target's CRL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,12 +72,6 @@ pub enum PublishError {
         /// The configuration.
         config: PathBuf,
     },
-    /// `crl-verify DIR dir` wants a file for each serial.
-    #[error("`{}` reads a directory of serials (`crl-verify … dir`), which is not written; say `crl-verify crl.pem` and restart the server", shown(.config))]
-    DirectoryMode {
-        /// The configuration.
-        config: PathBuf,
-    },
     /// A CRL inside the configuration is read once, when the server starts.
     #[error("`{}` has its CRL inside, which a running server never reads again; say `crl-verify crl.pem` and restart the server", shown(.config))]
     Inline {
@@ -112,6 +109,9 @@ pub enum PublishError {
         #[source]
         source: io::Error,
     },
+    /// A directory of serials that was missing.
+    #[error(transparent)]
+    Unmade(Box<Unreleased>),
     /// The disk.
     #[error(transparent)]
     File(#[from] FileError),

@@ -65,6 +65,44 @@ impl Serial {
         contents.extend_from_slice(magnitude);
         contents
     }
+
+    /// The number in decimal, as OpenSSL's `BN_bn2dec` and `mbedtls_mpi_write_string` print it: the name of the file by
+    /// which `crl-verify DIR dir` refuses it (`ssl_verify.c`, `verify_check_crl_dir`). At most 49 digits.
+    pub fn decimal(&self) -> String {
+        // base 10^9, the lowest first: a limb times 256 and a carry stay far below 2^64
+        let mut limbs: Vec<u64> = Vec::with_capacity(6);
+        for &octet in self.octets() {
+            let mut carry = u64::from(octet);
+            for limb in &mut limbs {
+                let value = *limb * 256 + carry;
+                (*limb, carry) = (value % BILLION, value / BILLION);
+            }
+            if carry > 0 {
+                limbs.push(carry);
+            }
+        }
+        let mut digits = limbs.pop().map_or_else(String::new, |highest| highest.to_string());
+        digits.extend(limbs.iter().rev().map(|limb| format!("{limb:09}")));
+        digits
+    }
+
+    /// The serial of which `text` is the [`decimal`](Self::decimal); none for any other text, also with leading zeros.
+    pub fn from_decimal(text: &str) -> Option<Self> {
+        let plain = (1..=MOST_DIGITS).contains(&text.len()) && !text.starts_with('0');
+        if !plain || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        // one octet more than a serial has: what does not fit is refused with it
+        let mut octets = [0; LONGEST + 1];
+        for digit in text.bytes() {
+            let mut carry = u32::from(digit - b'0');
+            for octet in octets.iter_mut().rev() {
+                let [.., high, low] = (u32::from(*octet) * 10 + carry).to_be_bytes();
+                (*octet, carry) = (low, u32::from(high));
+            }
+        }
+        Self::from_octets(&octets).ok()
+    }
 }
 
 impl Serial {
@@ -141,6 +179,11 @@ const LONGEST: usize = 20;
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
+/// How many digits 20 octets have at most.
+const MOST_DIGITS: usize = 49;
+
+const BILLION: u64 = 1_000_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +220,47 @@ mod tests {
         assert!(small < large);
     }
 
+    #[test]
+    fn decimal_is_what_openssl_prints() {
+        // echo 'ibase=16; …' | bc; also what `openssl x509 -noout -serial` says, through BN_bn2dec
+        for (octets, decimal) in [
+            ([1].as_slice(), "1"),
+            (&[0xff], "255"),
+            (&[0x3b, 0x9a, 0xca, 0], "1000000000"),
+            (&[0x3b, 0x9a, 0xc9, 0xff], "999999999"),
+            (&[0x7f; 16], "169473963133173273960190490760135540607"),
+            (&[0x7f; 20], "727885129180488904360266563744972327436484050815"),
+        ] {
+            let serial = Serial::from_octets(octets).unwrap();
+            assert_eq!(serial.decimal(), decimal);
+            assert_eq!(Serial::from_decimal(decimal), Some(serial));
+        }
+    }
+
+    #[test]
+    fn every_first_octet_comes_back_from_its_decimal() {
+        for first in 1..=255 {
+            for length in 1..=20 {
+                let octets: Vec<u8> = std::iter::once(first).chain((1..length).map(|at| at ^ first)).collect();
+                if let Ok(serial) = Serial::from_octets(&octets) {
+                    assert_eq!(Serial::from_decimal(&serial.decimal()), Some(serial), "{serial}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_text_is_a_decimal() {
+        let too_long = "1".repeat(50);
+        for text in ["", "0", "01", "-1", "+1", "1 ", "1a", "crl.pem", "\u{661}", &too_long] {
+            assert_eq!(Serial::from_decimal(text), None, "{text}");
+        }
+        // 2^159 would need a sign octet more than there is room for, and so does the largest of 49 digits
+        assert_eq!(Serial::from_decimal("730750818665451459101842416358141509827966271488"), None);
+        assert!(Serial::from_decimal("730750818665451459101842416358141509827966271487").is_some());
+        assert_eq!(Serial::from_decimal(&"9".repeat(49)), None);
+    }
+
     proptest! {
         #[test]
         fn octets_and_text_come_back(octets in prop::collection::vec(any::<u8>(), 0..24)) {
@@ -184,12 +268,13 @@ mod tests {
                 prop_assert_eq!(Serial::from_octets(&serial.der_octets()), Ok(serial));
                 prop_assert_eq!(serial.to_string().parse(), Ok(serial));
                 prop_assert_eq!(serial.to_string().to_lowercase().parse(), Ok(serial));
+                prop_assert_eq!(Serial::from_decimal(&serial.decimal()), Some(serial));
             }
         }
 
         #[test]
         fn no_text_panics(text in ".{0,60}") {
-            let _ = text.parse::<Serial>();
+            let _ = (text.parse::<Serial>(), Serial::from_decimal(&text));
         }
     }
 }

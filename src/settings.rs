@@ -18,7 +18,7 @@ mod servers;
 use std::{fmt, str::FromStr};
 
 pub use client::Client;
-pub use crl_file::CrlFile;
+pub use crl_file::{CrlDirectory, CrlFile, CrlPlace};
 pub use fault::{Fault, Faults};
 pub use file_name::FileName;
 pub use initial::{initial_text, Initial};

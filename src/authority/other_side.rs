@@ -3,7 +3,7 @@
 
 use crate::{
     authority::{issue::DH, Authority, AuthorityError, Unlocked},
-    bundle::Format,
+    bundle::{self, Format},
     import::{Origin, Package, Part},
     inventory::SecretKind,
     pki,
@@ -37,7 +37,8 @@ impl Authority {
         let issuer = view.issuer()?;
         let mut parts = vec![part("ca.crt", pki::certificate_pem(&issuer.certificate))];
         if let Some(crl) = view.crl(issuer.number, at)? {
-            parts.push(part(&settings.server.crl_file.to_string(), pki::crl_pem(&crl.der)));
+            let listed = bundle::crl_parts(&settings.server.crl, &pki::crl_pem(&crl.der))?;
+            parts.extend(listed.into_iter().map(|bundle::Part { name, bytes, .. }| Part { name, bytes }));
         }
         if let Some(unlocked) = unlocked {
             parts.push(Part { name: "ta.key".to_owned(), bytes: unlocked.control_channel_key(view)? });

@@ -1,9 +1,15 @@
 //! Publishing: the newest CRL of the store goes to every target, level-triggered and serial under one lock.
 //! Nothing remembers that a target is behind; whoever comes compares again.
 
-use std::path::{Path, PathBuf};
+mod serials;
 
-use serde::Serialize;
+use std::{
+    cell::OnceCell,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use serde::{Serialize, Serializer};
 
 use crate::{
     authority::{
@@ -14,10 +20,11 @@ use crate::{
         Authority, AuthorityError,
     },
     files,
+    findings::target::ListForm,
     pki::{Crl, IssuerCertificate},
-    publish::{self, PublishError, PublishedCrl, ServerDirectory, Unreadable},
+    publish::{self, Form, Place, PublishError, PublishedCrl, ServerDirectory, Unreadable},
     serial::Serial,
-    settings::{PublishMode, Publishing},
+    settings::{CrlPlace, PublishMode, Publishing},
     store::View,
     time::Time,
     validity::Validity,
@@ -51,9 +58,12 @@ pub struct Published {
 pub struct Reached {
     /// The directory the user named.
     pub dir: PathBuf,
-    /// The file that its server reads.
+    /// The file that its server reads, or the directory of serials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// Which of the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
     /// Whether the newest CRL is there and its server can read it.
     pub state: TargetState,
     /// Why not.
@@ -62,6 +72,9 @@ pub struct Reached {
     /// A command that mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+    /// Serials that are refused there although no list of ours says so; left as they are.
+    #[serde(serialize_with = "count", skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Serial>,
 }
 
 /// How a target stands.
@@ -112,29 +125,53 @@ impl Reached {
         matches!(self.state, TargetState::Published | TargetState::Current | TargetState::Ahead)
     }
 
-    fn of(dir: &Path, file: Option<&Path>, state: TargetState) -> Self {
-        Self { dir: dir.to_owned(), file: file.map(Path::to_owned), state, problem: None, mend: None }
+    /// The path of its list, which our CA signed.
+    pub fn list(&self) -> Option<PathBuf> {
+        Some(Place { path: self.file.clone()?, form: self.form? }.list())
     }
 
-    fn failed(dir: &Path, file: Option<&Path>, problem: String) -> Self {
-        Self { problem: Some(problem), ..Self::of(dir, file, TargetState::Failed) }
+    fn of(dir: &Path, place: Option<&Place>, state: TargetState) -> Self {
+        let (file, form) = place.map(|place| (place.path.clone(), place.form)).unzip();
+        Self { dir: dir.to_owned(), file, form, state, problem: None, mend: None, others: Vec::new() }
     }
 
-    fn shut(dir: &Path, file: &Path, why: &Unreadable) -> Self {
+    fn failed(dir: &Path, place: Option<&Place>, problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::of(dir, place, TargetState::Failed) }
+    }
+
+    fn shut(dir: &Path, place: &Place, why: &Unreadable) -> Self {
         let mend = match why {
             Unreadable::Shut { mend, .. } => Some(mend.clone()),
             Unreadable::File(_) => None,
         };
-        Self { mend, problem: Some(why.to_string()), ..Self::of(dir, Some(file), TargetState::Unreadable) }
+        Self { mend, problem: Some(why.to_string()), ..Self::of(dir, Some(place), TargetState::Unreadable) }
     }
 
-    fn newer(dir: &Path, file: &Path, number: u64) -> Self {
+    fn newer(dir: &Path, place: &Place, number: u64) -> Self {
         Self {
             problem: Some(format!("CRL {number} there is newer than the store's: the store was put back")),
             mend: Some("vpnpki crl refresh".to_owned()),
-            ..Self::of(dir, Some(file), TargetState::Newer)
+            ..Self::of(dir, Some(place), TargetState::Newer)
         }
     }
+}
+
+/// The form in which servers read the list: one file where a single one of them does, or the next export would make it so.
+pub fn list_form(targets: &[Reached], publishing: &Publishing) -> ListForm {
+    let mut forms = targets.iter().filter_map(|target| target.form).peekable();
+    let as_file = match forms.peek() {
+        Some(_) => forms.any(|form| form == Form::File),
+        None => matches!(publishing.crl, CrlPlace::File(_)),
+    };
+    if as_file {
+        ListForm::File
+    } else {
+        ListForm::Serials
+    }
+}
+
+fn count<S: Serializer>(serials: &[Serial], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(serials.len() as u64)
 }
 
 /// A CRL of ours that was found in a target and is newer than the store's.
@@ -193,14 +230,22 @@ impl Authority {
     }
 
     /// Whom the CRL of now refuses and the one in a target does not: the servers that read that one let them in. What a
-    /// server does whose file is gone, or is no CRL of ours, cannot be told from here.
+    /// server does whose file is gone, or is no CRL of ours, cannot be told from here; one whose directory of serials is
+    /// gone, or shut to it, refuses nobody.
     pub fn let_in(&self, view: &dyn View, target: &Reached) -> Result<Vec<Serial>, AuthorityError> {
-        let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
-        let Some(file) = opened(target) else { return Ok(Vec::new()) };
-        let Ok(there) = Listing::published(&file, &issuer) else { return Ok(Vec::new()) };
+        let file;
+        let refused: Box<dyn Iterator<Item = Result<Serial, AuthorityError>> + '_> =
+            if target.form == Some(Form::Serials) {
+                Box::new(serials::refused_at(target).into_iter().map(Ok))
+            } else {
+                let issuer = IssuerCertificate::parse(&view.issuer()?.certificate)?;
+                let Some(there) = opened(target) else { return Ok(Vec::new()) };
+                file = there;
+                let Ok(there) = Listing::published(&file, &issuer) else { return Ok(Vec::new()) };
+                Box::new(there.serials()?)
+            };
         let (_, newest) = newest(view, self.now())?;
-        let open = lacking(newest.entries()?, there.serials()?);
-        open.map(|entry| entry.map(|entry| entry.serial)).collect()
+        lacking(newest.entries()?, refused).map(|entry| entry.map(|entry| entry.serial)).collect()
     }
 
     /// When the CRL that servers read in a target holds, when it is there and our CA signed it.
@@ -240,8 +285,8 @@ impl Authority {
                 // not there, or not ours: told when a CRL is published
                 Err(_) => continue,
             };
-            for file in server.crls() {
-                match publish::open(file) {
+            for list in server.crls().into_iter().flat_map(Place::lists) {
+                match publish::open(&list) {
                     Ok(there) => {
                         if let Some(Standing::Newer(crl)) = there.map(|there| known.judge(&there)).transpose()? {
                             found.push(NewerCrl { dir: dir.clone(), crl });
@@ -286,26 +331,33 @@ pub(super) fn newest(view: &dyn View, now: Time) -> Result<(StoredCrl<'_>, Listi
 }
 
 fn opened(target: &Reached) -> Option<PublishedCrl> {
-    target.file.as_deref().and_then(|file| publish::open(file).ok().flatten())
+    target.list().and_then(|file| publish::open(&file).ok().flatten())
 }
 
 /// What is held against each target.
 struct Desk<'a> {
     known: Known<'a>,
     publishing: &'a Publishing,
+    /// Whom the newest CRL refuses, once it is asked for.
+    refused: OnceCell<BTreeSet<Serial>>,
 }
 
-/// One file of a target, and who must be able to read it.
+/// One place of a target, and who must be able to read it.
 struct Found {
     reached: Reached,
-    readers: Vec<(Option<String>, Option<String>)>,
+    /// None where nothing can be put.
+    place: Option<Place>,
+    readers: Vec<Account>,
 }
+
+/// The user and the group that a server becomes.
+type Account = (Option<String>, Option<String>);
 
 impl<'a> Desk<'a> {
     fn of(view: &'a dyn View, publishing: &'a Publishing, now: Time) -> Result<Self, AuthorityError> {
         let known = Known::of(view, now)?;
         known.current()?;
-        Ok(Self { known, publishing })
+        Ok(Self { known, publishing, refused: OnceCell::new() })
     }
 
     /// A CRL of another CA is silently useless to OpenVPN, so none is put anywhere.
@@ -313,73 +365,87 @@ impl<'a> Desk<'a> {
         self.known.current()?.listing(Some(&self.known.issuer)).map(drop)
     }
 
-    /// How every file that servers read in this directory stands.
+    /// How every place that servers read in this directory stands.
     fn look(&self, dir: &Path) -> Vec<Found> {
+        let failed =
+            |problem: String| Found { reached: Reached::failed(dir, None, problem), place: None, readers: Vec::new() };
         let server = match publish::inspect(dir, self.known.issuer.der()) {
             Ok(server) => server,
-            Err(error) => {
-                return vec![Found { reached: Reached::failed(dir, None, error.to_string()), readers: Vec::new() }]
-            }
+            Err(error) => return vec![failed(error.to_string())],
         };
-        let found = |file: &Path| {
-            let readers = self.readers(&server, file);
-            Found { reached: self.stands(dir, file, &readers), readers }
+        let found = |place: &Place| {
+            let readers = self.readers(&server, place);
+            Found { reached: self.stands(dir, place, &readers), place: Some(place.clone()), readers }
         };
-        let unseen = server.blind.iter().map(|(config, why)| {
-            let problem = format!("`{}` will not see it: {why}", files::shown(config));
-            Found { reached: Reached::failed(dir, None, problem), readers: Vec::new() }
-        });
+        let unseen = server
+            .blind
+            .iter()
+            .map(|(config, why)| failed(format!("`{}` will not see it: {why}", files::shown(config))));
         server.crls().into_iter().map(found).chain(unseen).collect()
     }
 
     /// The users that the configurations there name, and those that the settings give to the next export.
-    fn readers(&self, server: &ServerDirectory, file: &Path) -> Vec<(Option<String>, Option<String>)> {
-        let there = server.readers.iter().filter(|reader| reader.crl == file);
+    fn readers(&self, server: &ServerDirectory, place: &Place) -> Vec<Account> {
+        let there = server.readers.iter().filter(|reader| reader.crl == *place);
         let mut readers: Vec<_> = there.map(|reader| (reader.user.clone(), reader.group.clone())).collect();
         readers.push((self.publishing.user.clone(), self.publishing.group.clone()));
         readers.dedup();
         readers
     }
 
-    fn stands(&self, dir: &Path, file: &Path, readers: &[(Option<String>, Option<String>)]) -> Reached {
-        let there = match publish::open(file) {
-            Ok(Some(there)) => there,
-            Ok(None) => return Reached::of(dir, Some(file), TargetState::Behind),
-            Err(error) => return Reached::failed(dir, Some(file), error.to_string()),
-        };
-        match self.known.judge(&there) {
-            Ok(Standing::Current) => readable(dir, file, TargetState::Current, readers),
-            Ok(Standing::Ahead) => readable(dir, file, TargetState::Ahead, readers),
-            Ok(Standing::Newer(newer)) => Reached::newer(dir, file, newer.number().unwrap_or(0)),
-            Ok(Standing::Behind) => Reached::of(dir, Some(file), TargetState::Behind),
-            Err(error) => Reached::failed(dir, Some(file), error.to_string()),
+    fn stands(&self, dir: &Path, place: &Place, readers: &[Account]) -> Reached {
+        self.looked_at(dir, place, readers).unwrap_or_else(|error| Reached::failed(dir, Some(place), error.to_string()))
+    }
+
+    fn looked_at(&self, dir: &Path, place: &Place, readers: &[Account]) -> Result<Reached, AuthorityError> {
+        let mut standings = Vec::new();
+        for list in place.lists() {
+            let there = publish::open(&list)?;
+            match there.map_or(Ok(Standing::Behind), |there| self.known.judge(&there))? {
+                Standing::Newer(newer) => return Ok(Reached::newer(dir, place, newer.number().unwrap_or(0))),
+                standing => standings.push(standing),
+            }
         }
+        let state = match (place.form, &standings[0]) {
+            (Form::Serials, standing) => return self.serials_stand(dir, place, readers, standing),
+            (Form::File, Standing::Current) => TargetState::Current,
+            (Form::File, Standing::Ahead) => TargetState::Ahead,
+            (Form::File, _) => return Ok(Reached::of(dir, Some(place), TargetState::Behind)),
+        };
+        Ok(readable(dir, place, state, readers))
     }
 
     /// Publishing always writes, also where the server's user cannot read: the mend is the user's to type.
     fn put(&self, found: Found) -> Reached {
-        let Found { reached, readers } = found;
-        let (Some(file), TargetState::Behind | TargetState::Current) = (&reached.file, reached.state) else {
+        let Found { reached, place, readers } = found;
+        let (Some(place), TargetState::Behind | TargetState::Current) = (&place, reached.state) else {
             return reached;
         };
-        let current = match self.known.current() {
-            Ok(current) => current,
-            Err(error) => return Reached::failed(&reached.dir, Some(file), error.to_string()),
+        let put = match place.form {
+            Form::File => self.put_file(place),
+            Form::Serials => self.put_serials(place, reached.state),
         };
-        match publish::put(file, || current.pem()) {
-            Ok(publish::Reached::Written) => readable(&reached.dir, file, TargetState::Published, &readers),
-            Ok(publish::Reached::Already) => readable(&reached.dir, file, TargetState::Current, &readers),
-            Err(error) => Reached::failed(&reached.dir, Some(file), error.to_string()),
-        }
+        let state = match put {
+            Ok(publish::Reached::Written) => TargetState::Published,
+            Ok(publish::Reached::Already) => TargetState::Current,
+            Err(error) => return Reached::failed(&reached.dir, Some(place), error.to_string()),
+        };
+        Reached { others: reached.others, ..readable(&reached.dir, place, state, &readers) }
+    }
+
+    fn put_file(&self, place: &Place) -> Result<publish::Reached, AuthorityError> {
+        let current = self.known.current()?;
+        Ok(publish::put(&place.path, || current.pem())?)
     }
 }
 
-/// Where privileges are dropped, the user that remains must reach the file, or a later revocation is never seen.
-fn readable(dir: &Path, file: &Path, state: TargetState, readers: &[(Option<String>, Option<String>)]) -> Reached {
+/// Where privileges are dropped, the user that remains must reach the list, or a later revocation is never seen; so, too,
+/// for the serials around it.
+fn readable(dir: &Path, place: &Place, state: TargetState, readers: &[Account]) -> Reached {
     for (user, group) in readers {
-        if let Err(why) = publish::readable_by(file, user.as_deref(), group.as_deref()) {
-            return Reached::shut(dir, file, &why);
+        if let Err(why) = publish::readable_by(&place.list(), user.as_deref(), group.as_deref()) {
+            return Reached::shut(dir, place, &why);
         }
     }
-    Reached::of(dir, Some(file), state)
+    Reached::of(dir, Some(place), state)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     authority::{
         due,
-        publishing::{NewerCrl, Published, Skipped},
+        publishing::{list_form, NewerCrl, Published, Skipped},
         signing::{self, Wishes},
         trust,
         unlock::{vault_recipient, VAULT_RECIPIENT},
@@ -16,6 +16,7 @@ use crate::{
         Authority, AuthorityError, Keyholder, Unlocked,
     },
     files,
+    findings::target::large_list,
     inventory::{Certificate, Event, Reason, Revocation, Role},
     name::Name,
     serial::Serial,
@@ -121,6 +122,7 @@ impl Authority {
         outcome.published = self.publish_unless(request.no_publish, &publishing);
         warn_of_servers(&outcome.revoked, &mut warnings);
         outcome.warnings = warnings;
+        outcome.warn_of_length(&publishing);
         Ok(outcome)
     }
 
@@ -143,7 +145,7 @@ impl Authority {
         if let Some(why) = signed.unsigned {
             return Err(AuthorityError::Unsigned(why));
         }
-        Ok(Revoked {
+        let mut outcome = Revoked {
             changed: true,
             revoked: Vec::new(),
             already: Vec::new(),
@@ -152,7 +154,9 @@ impl Authority {
             published: self.publish_unless(no_publish, &publishing),
             live_session_seconds: publishing.lockout_seconds(),
             warnings,
-        })
+        };
+        outcome.warn_of_length(&publishing);
+        Ok(outcome)
     }
 
     /// What every act does that has the vault open anyway: an overlap that is over is recorded, and a CRL of which half
@@ -327,6 +331,15 @@ impl Authority {
             events.push(Event::RolledBack { dir, number, learned });
         }
         Ok(events)
+    }
+}
+
+impl Revoked {
+    /// A list that has become too long for one file is worth knowing whenever it is signed.
+    fn warn_of_length(&mut self, publishing: &Publishing) {
+        let entries = self.crl.as_ref().map_or(0, |crl| crl.entries);
+        let form = list_form(&self.published.targets, publishing);
+        self.warnings.extend(large_list(entries, form).map(|found| format!("{} {}", found.subject, found.why)));
     }
 }
 

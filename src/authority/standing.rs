@@ -1,7 +1,7 @@
 //! Whether a CRL that lies in a target is older than the store's, or knows more than it: then the store was put back.
 //! Decides nothing about what follows from that, and depends on no CRL of the store being there or whole.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use crate::{
     authority::{
@@ -11,6 +11,7 @@ use crate::{
     inventory::Reason,
     pki::{Crl, IssuerCertificate},
     publish::PublishedCrl,
+    serial::Serial,
     store::{CrlFacts, View},
     time::Time,
 };
@@ -51,6 +52,17 @@ impl<'a> Known<'a> {
     /// The newest CRL that is due.
     pub(super) fn current(&self) -> Result<&StoredCrl<'a>, AuthorityError> {
         self.current.as_ref().ok_or(AuthorityError::NoCrl)
+    }
+
+    /// Whom the newest CRL that is due refuses.
+    pub(super) fn refused(&self) -> Result<BTreeSet<Serial>, AuthorityError> {
+        self.current()?.listing(None)?.serials()?.collect()
+    }
+
+    /// Whom a list that lies in a target refuses, where our CA signed it.
+    pub(super) fn refused_by(&self, there: &PublishedCrl) -> BTreeSet<Serial> {
+        let ours = Listing::published(there, &self.issuer).and_then(|ours| ours.serials()?.collect());
+        ours.unwrap_or_default()
     }
 
     /// A number alone does not tell: a store that was put back may have signed others under the same ones.

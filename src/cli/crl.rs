@@ -66,6 +66,9 @@ struct Publish {
     /// Write it to FILE, or to standard output (-), instead of to the servers' directories
     #[arg(short, long, value_name = "FILE", conflicts_with = "add")]
     out: Option<PathBuf>,
+    /// With -o: as a directory with an empty file for each serial, as `crl-verify DIR dir` reads it
+    #[arg(long, requires = "out")]
+    serials: bool,
     /// Make DIR one of these directories, after a check that a server of this authority reads its CRL there
     #[arg(long, value_name = "DIR")]
     add: Option<PathBuf>,
@@ -102,6 +105,7 @@ impl Arguments {
 impl Publish {
     fn run(self, session: &Session) -> Result<Exit, Failure> {
         match (self.out, self.add) {
+            (Some(out), _) if self.serials => write_serials(session, &out),
             (Some(out), _) => write(session, &out),
             (None, add) => {
                 let access = if add.is_some() { Access::Write } else { Access::Read };
@@ -129,6 +133,14 @@ fn write(session: &Session, out: &std::path::Path) -> Result<Exit, Failure> {
     }
     files::stage_from(out, &mut crl.pem(), Visibility::Public, Overwrite::Replace, None)?.release()?;
     session.report(&Written { changed: true, file: out.to_owned() })
+}
+
+fn write_serials(session: &Session, dir: &std::path::Path) -> Result<Exit, Failure> {
+    if dir.as_os_str() == "-" {
+        return Err(Failure::usage("`--serials` makes a directory, which does not fit into standard output"));
+    }
+    let published = session.open(Access::Read)?.publish_serials(dir)?;
+    session.report(&Answer { changed: published.wrote(), published, added: None, warnings: Vec::new() })
 }
 
 fn show(session: &Session, jsonl: bool) -> Result<Exit, Failure> {
@@ -269,4 +281,5 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki crl publish
   vpnpki crl publish --add /etc/openvpn/server
-  vpnpki crl publish -o crl.pem && rsync crl.pem vpn2:/etc/openvpn/server/";
+  vpnpki crl publish -o crl.pem && rsync crl.pem vpn2:/etc/openvpn/server/
+  vpnpki crl publish -o crl --serials";

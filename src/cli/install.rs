@@ -20,7 +20,8 @@ use crate::{
 ///
 /// For a host that has no PKI directory. The list must be signed by the CA in FILE, hold now, and have a higher number
 /// than the one that is there; then it replaces that one in one step. Whatever is refused leaves the old list as it is.
-/// Whoever carries it need not be trusted.
+/// Where a server reads a directory of serials, the names there are brought to those of the list. Whoever carries it need
+/// not be trusted.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

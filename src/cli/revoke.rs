@@ -166,6 +166,12 @@ pub fn write_published(f: &mut fmt::Formatter<'_>, published: &Published) -> fmt
             }
             TargetState::Behind | TargetState::Newer | TargetState::Failed => writeln!(f, "NOT in {file}")?,
         }
+        if let many @ 1.. = target.others.len() {
+            writeln!(
+                f,
+                "{many} serials in {file} are not on it and stay refused there; `vpnpki doctor` tells of them"
+            )?;
+        }
     }
     match published.after.as_ref().filter(|ran| ran.problem.is_none()) {
         Some(ran) => writeln!(f, "ran {}", files::shown(&ran.program)),

@@ -71,9 +71,10 @@ fn units(session: &Session) -> Result<Vec<Unit>, Failure> {
     Ok(units.into())
 }
 
-/// The one in which a file is replaced; absolute wherever it can be found.
+/// The one in which files are replaced, or come and go; absolute wherever it can be found.
 fn directory(target: &Reached) -> PathBuf {
-    let dir = target.file.as_deref().and_then(Path::parent).unwrap_or(&target.dir);
+    let list = target.list();
+    let dir = list.as_deref().and_then(Path::parent).unwrap_or(&target.dir);
     files::real_path(dir).unwrap_or_else(|_| dir.to_owned())
 }
 

@@ -89,8 +89,13 @@ impl Folder {
 
     /// A new empty file of mode 0600 at most; never one that exists, never through a link.
     pub(super) fn create(&self, name: &OsStr) -> Result<OwnedFd, FileError> {
+        self.create_with(name, 0o600)
+    }
+
+    /// The same with at most this mode.
+    pub(super) fn create_with(&self, name: &OsStr, mode: u32) -> Result<OwnedFd, FileError> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o600))
+        rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(mode))
             .map_err(|errno| self.fault(name, "create", errno))
     }
 

@@ -125,7 +125,7 @@ pub(super) struct Content {
 
 enum Body {
     Unnamed(OwnedFd),
-    /// Where the file system has no unnamed files: written only when released.
+    /// Empty, or on a file system without unnamed files: written only when released.
     Held(Secret),
 }
 
@@ -138,6 +138,11 @@ pub(super) enum Bytes<'a> {
 }
 
 impl Bytes<'_> {
+    /// Whether they are none, as far as is known before they are read.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Here([]))
+    }
+
     fn pour(self, file: &mut std::fs::File) -> io::Result<()> {
         let source = match self {
             Self::Here(bytes) => return file.write_all(bytes),
@@ -200,7 +205,8 @@ impl Default for Shape {
 impl Content {
     /// Writes into the file system of `folder`, without a name.
     pub(super) fn prepare(folder: &Folder, bytes: Bytes, shape: Shape) -> Result<Self, FileError> {
-        let unnamed = if shape.unnamed { folder.unnamed()? } else { None };
+        // an empty file is all name: there is nothing to write ahead, and there may be more of them than descriptors
+        let unnamed = if shape.unnamed && !bytes.is_nothing() { folder.unnamed()? } else { None };
         let body = match unnamed {
             Some(file) => Body::Unnamed(shape.fill(file, bytes, shape.durable, &folder.path)?),
             None => Body::Held(bytes.hold(&folder.path)?),
@@ -243,10 +249,12 @@ impl Shape {
         let fault = |errno| FileError::from_errno(path, "write", errno);
         modes::set(&file, self.owner, self.visibility.file_mode()).map_err(fault)?;
         let mut file = std::fs::File::from(file);
+        let nothing = bytes.is_nothing();
         bytes.pour(&mut file).map_err(|error| FileError::from_io(path, "write", error))?;
         let file = OwnedFd::from(file);
         self.move_time_on(&file).map_err(fault)?;
-        if durable == Durable::AtOnce {
+        // of an empty file its name and its mode are all, and durable with the directory
+        if durable == Durable::AtOnce && !nothing {
             rustix::fs::fsync(&file).map_err(fault)?;
         }
         Ok(file)

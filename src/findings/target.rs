@@ -17,6 +17,19 @@ pub struct Facts {
     pub certificate: Option<Shown>,
     /// The directory itself, and the files that a server reads there.
     pub entries: Vec<Entry>,
+    /// Whom a directory of serials refuses although this authority does not.
+    pub others: Option<Others>,
+}
+
+/// Serials in a directory that no list of ours has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Others {
+    /// The directory of serials, as a shell takes it.
+    pub quoted: String,
+    /// How many there are.
+    pub count: usize,
+    /// Certificates of ours among them that would be accepted without, and their serials.
+    pub ours: Vec<(String, Serial)>,
 }
 
 /// Why a server does not have the CRL of now.
@@ -91,8 +104,32 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(facts.certificate.as_ref().and_then(|shown| certificate(facts, shown)));
     found.extend(facts.entries.iter().filter_map(modes));
     found.extend(owners(&facts.entries));
+    found.extend(facts.others.iter().flat_map(|others| strangers(&facts.dir, others)));
     found
 }
+
+/// A list that every server loads whole each time it changes, in the loop that also moves everybody's packets
+/// (`ssl.c`, `tls_ctx_reload_crl`): `form` is the one of the settings.
+pub fn large_list(entries: u64, form: ListForm) -> Option<Finding> {
+    (entries > LARGE && form == ListForm::File).then(|| {
+        let why = format!(
+            "has {entries} serials, and a server that reads it as one file carries nobody's traffic while it loads it after each              change: 1.6 s and half a gigabyte for a million; `crl-dir = \"crl\"` under `[server]` and another export make it              a file for each serial, of which a server looks at one"
+        );
+        Finding::new("large-crl", Severity::Note, "the CRL", why)
+    })
+}
+
+/// In which form servers read the list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListForm {
+    /// As one file, some of them at least.
+    File,
+    /// As a directory of serials, all of them.
+    Serials,
+}
+
+/// How many serials a list in one file has before its length is worth knowing.
+pub const LARGE: u64 = 20_000;
 
 fn crl(dir: &str, behind: &Behind) -> Finding {
     let let_in = behind.let_in.as_ref().map(|whom| format!("; until then it lets in {whom}")).unwrap_or_default();
@@ -134,6 +171,26 @@ fn modes(entry: &Entry) -> Option<Finding> {
     Some(Finding::new(kind, Severity::Due, path, format!("{why} (mode {mode:04o})")).mend(mend))
 }
 
+/// Whoever put them there, another authority or somebody by hand, has to take them away: nobody else knows whether they may go.
+fn strangers(dir: &str, others: &Others) -> Vec<Finding> {
+    let Others { quoted, count, ours } = others;
+    let refused = |(name, serial): &(String, Serial)| {
+        let file = serial.decimal();
+        let why =
+            format!("refuses `{name}` (serial:{serial}), whom nobody revoked: a file `{file}` was put there by hand");
+        Finding::new("strange-serial", Severity::Due, dir, why).mend(format!("rm {quoted}/{file}"))
+    };
+    let mut found: Vec<Finding> = ours.iter().map(refused).collect();
+    let left = count.saturating_sub(ours.len());
+    if left > 0 {
+        let why = format!(
+            "{left} serials in it are not on this authority's list; they stay refused, as whoever put them there meant"
+        );
+        found.push(Finding::new("other-serials", Severity::Note, dir, why));
+    }
+    found
+}
+
 /// Files belong to root or to whoever has the directory: somebody else could change what the server does.
 fn owners(entries: &[Entry]) -> Vec<Finding> {
     let Some(home) = entries.iter().find(|entry| entry.purpose == Purpose::Directory) else { return Vec::new() };
@@ -163,7 +220,25 @@ mod tests {
             behind: None,
             certificate: Some(Shown::Current),
             entries,
+            others: None,
         }
+    }
+
+    #[test]
+    fn a_list_is_large_from_the_first_serial_on_that_is_too_many() {
+        assert_eq!(large_list(20_000, ListForm::File), None);
+        let found = large_list(20_001, ListForm::File).unwrap();
+        assert!(!found.counts() && found.why.contains("20001 serials") && found.why.contains("crl-dir"), "{found:?}");
+        assert_eq!(large_list(1_000_000, ListForm::Serials), None);
+    }
+
+    #[test]
+    fn serials_of_others_are_counted_and_one_of_ours_is_named_with_the_mend() {
+        let serial = Serial::from_octets(&[1, 0]).unwrap();
+        let others = Others { quoted: "/s/crl".to_owned(), count: 3, ours: vec![("anna".to_owned(), serial)] };
+        let found = findings(&Facts { others: Some(others), ..facts(Vec::new()) });
+        assert_eq!((found[0].severity, found[0].mend.as_deref()), (Severity::Due, Some("rm /s/crl/256")));
+        assert!(found[1].why.starts_with("2 serials") && !found[1].counts(), "{found:?}");
     }
 
     #[test]

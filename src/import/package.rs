@@ -108,11 +108,19 @@ pub fn joined(profile: &str, reference: &str) -> String {
 pub fn references<'p>(profile: &'p Profile<'_>) -> Vec<(usize, &'p str, &'p str)> {
     let named = |directive: &'p crate::import::Directive<'_>| {
         let path = directive.parameter(1).filter(|path| *path != INLINE)?;
-        let a_directory = directive.name() == "crl-verify" && directive.parameter(2) == Some("dir");
-        let names_a_file = FILES.contains(&directive.name()) && directive.block.is_none() && !a_directory;
+        let names_a_file = FILES.contains(&directive.name()) && directive.block.is_none() && !of_serials(directive);
         names_a_file.then_some((directive.line, directive.name(), path))
     };
     profile.directives.iter().filter_map(named).collect()
+}
+
+/// The directory in which a server looks for a file with the name of each serial (`crl-verify DIR dir`).
+pub fn serials<'p>(profile: &'p Profile<'_>) -> Option<&'p str> {
+    profile.last("crl-verify").filter(|directive| of_serials(directive))?.parameter(1)
+}
+
+fn of_serials(directive: &crate::import::Directive<'_>) -> bool {
+    directive.name() == "crl-verify" && directive.parameter(2) == Some("dir")
 }
 
 fn chosen(parts: &[Part], extension: &str) -> Option<Result<usize, Vec<String>>> {
@@ -176,6 +184,8 @@ mod tests {
         let profile =
             Profile::read(b"ca ca.crt\ncert [inline]\n<key>\nx\n</key>\ntls-auth ta.key 1\ncrl-verify d dir\nverb 3\n");
         assert_eq!(references(&profile), [(1, "ca", "ca.crt"), (6, "tls-auth", "ta.key")]);
+        assert_eq!(serials(&profile), Some("d"));
+        assert_eq!(serials(&Profile::read(b"crl-verify d dir\ncrl-verify crl.pem\n")), None);
     }
 
     proptest! {

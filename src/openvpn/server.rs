@@ -21,6 +21,7 @@ pub struct ServerConfig {
     netmask: String,
     dh: &'static str,
     control_channel: String,
+    /// The file, or a directory of serials and the word for it.
     crl_file: String,
     reneg_sec: Option<u32>,
     hand_window: Option<u32>,
@@ -54,7 +55,7 @@ impl ServerConfig {
             netmask: pool.netmask,
             dh: if has_dh { "dh.pem" } else { "none" },
             control_channel: control_channel(settings.control_channel, Some(0)),
-            crl_file: server.crl_file.to_string(),
+            crl_file: server.crl.words().join(" "),
             reneg_sec: server.reneg_sec,
             hand_window: server.hand_window,
             tran_window: server.tran_window.unwrap_or(TRAN_WINDOW),

@@ -6,8 +6,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use serde::Serialize;
+
 use super::{
     directives::{parse, Directive},
+    serials::{list_in, next_in},
     PublishError,
 };
 use crate::files::{self, FileError};
@@ -23,13 +26,13 @@ pub struct ServerDirectory {
     pub blind: Vec<(PathBuf, String)>,
 }
 
-/// A server that reads its CRL from a file in the directory.
+/// A server that reads its CRL from a file in the directory, or from a directory in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reader {
     /// Its configuration.
     pub config: PathBuf,
-    /// The file that it reads.
-    pub crl: PathBuf,
+    /// Where it looks for whom it refuses.
+    pub crl: Place,
     /// The user that it becomes, by name.
     pub user: Option<String>,
     /// The group that it becomes, by name.
@@ -40,13 +43,52 @@ pub struct Reader {
     pub secrets: Vec<PathBuf>,
 }
 
+/// Where a server looks for whom it refuses, and in which form.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// The file, or the directory of serials.
+    pub path: PathBuf,
+    /// Which of the two.
+    pub form: Form,
+}
+
+/// The forms of a revocation list that a server reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// `crl-verify FILE`: the signed list.
+    File,
+    /// `crl-verify DIR dir`: a file for each serial.
+    Serials,
+}
+
+impl Place {
+    /// Where the signed list lies: it is the place, or lies among the serials.
+    pub fn list(&self) -> PathBuf {
+        match self.form {
+            Form::File => self.path.clone(),
+            Form::Serials => list_in(&self.path),
+        }
+    }
+
+    /// All lists that can lie there, the one in force first.
+    pub fn lists(&self) -> Vec<PathBuf> {
+        std::iter::once(self.list()).chain(self.unfinished()).collect()
+    }
+
+    /// Where the list lies that was being put there when a kill came, if there can be one.
+    pub fn unfinished(&self) -> Option<PathBuf> {
+        (self.form == Form::Serials).then(|| next_in(&self.path))
+    }
+}
+
 impl ServerDirectory {
-    /// Every file that a CRL must be put at, once each.
-    pub fn crls(&self) -> Vec<&Path> {
-        let mut paths: Vec<&Path> = self.readers.iter().map(|reader| reader.crl.as_path()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        paths
+    /// Every place that a CRL must be put at, once each.
+    pub fn crls(&self) -> Vec<&Place> {
+        let mut places: Vec<&Place> = self.readers.iter().map(|reader| &reader.crl).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 }
 
@@ -134,7 +176,10 @@ fn examine(dir: &Path, config: &Path, ca: &[u8]) -> Result<Option<Reader>, Publi
     }
     let word = |name: &str| last(name).and_then(|directive| directive.argument(1)).map(str::to_owned);
     let (user, group) = (word("user"), word("group"));
-    let crl = crl_path(dir, config, line)?;
+    // every line counts for the form: nothing takes the flag back that one of them sets (`options.c`, `add_option`)
+    let says_dir = |line: &Directive| line.name() == "crl-verify" && line.argument(2) == Some("dir");
+    let form = if directives.iter().any(says_dir) { Form::Serials } else { Form::File };
+    let crl = Place { path: crl_path(dir, config, line)?, form };
     let file = |name: &str| last(name).and_then(|directive| own_file(dir, directive));
     let secrets = SECRETS.into_iter().filter_map(file).collect();
     Ok(Some(Reader { config: config.to_owned(), crl, user, group, certificate: file("cert"), secrets }))
@@ -167,13 +212,10 @@ fn crl_path(dir: &Path, config: &Path, line: &Directive) -> Result<PathBuf, Publ
     let Some(file) = line.argument(1).filter(|file| !file.is_empty()) else {
         return Err(PublishError::NoCrlVerify { config: config() });
     };
-    if line.argument(2) == Some("dir") {
-        return Err(PublishError::DirectoryMode { config: config() });
-    }
     inside(dir, Path::new(file))?.ok_or_else(|| PublishError::Outside { config: config(), crl: PathBuf::from(file) })
 }
 
-/// The file's path, if it lies in the directory by its words alone.
+/// The path of a file or directory, if it lies in the directory by its words alone.
 fn inside(dir: &Path, file: &Path) -> Result<Option<PathBuf>, PublishError> {
     let relative = if file.is_absolute() {
         let real = files::real_path(dir)?;
@@ -220,6 +262,10 @@ mod tests {
         dir
     }
 
+    fn paths(found: &ServerDirectory) -> Vec<PathBuf> {
+        found.crls().into_iter().map(|place| place.path.clone()).collect()
+    }
+
     fn looked(config: &str) -> Result<ServerDirectory, PublishError> {
         inspect(server(config).path(), OURS)
     }
@@ -228,10 +274,23 @@ mod tests {
     fn the_file_the_user_and_the_group_are_read() {
         let dir = server("ca ca.crt\n# crl-verify no.pem\ncrl-verify \"crl.pem\"\nuser nobody\ngroup \"nogroup\"\n");
         let found = inspect(dir.path(), OURS).unwrap();
-        assert_eq!(found.crls(), [dir.path().join("crl.pem")]);
+        assert_eq!(paths(&found), [dir.path().join("crl.pem")]);
         assert_eq!(found.readers[0].user.as_deref(), Some("nobody"));
         assert_eq!(found.readers[0].group.as_deref(), Some("nogroup"));
         assert!(found.blind.is_empty());
+    }
+
+    #[test]
+    fn both_forms_are_told_apart_also_beside_each_other() {
+        let dir = server("ca ca.crt\ncrl-verify \"crl\" dir\n");
+        write(dir.path(), "second.conf", "ca ca.crt\ncrl-verify crl.pem");
+        write(dir.path(), "third.conf", "ca ca.crt\ncrl-verify crl/ 'dir'");
+        let found = inspect(dir.path(), OURS).unwrap();
+        let places: Vec<(PathBuf, Form)> = found.crls().iter().map(|place| (place.path.clone(), place.form)).collect();
+        assert_eq!(places, [(dir.path().join("crl"), Form::Serials), (dir.path().join("crl.pem"), Form::File)]);
+        assert_eq!(found.crls()[0].list(), dir.path().join("crl/crl.pem"));
+        let twice = looked("crl-verify crl dir\ncrl-verify other\n").unwrap();
+        assert!(twice.crls()[0].path.ends_with("other") && twice.crls()[0].form == Form::Serials);
     }
 
     #[test]
@@ -249,7 +308,7 @@ mod tests {
         let dir = server("");
         let here = files::real_path(dir.path()).unwrap();
         write(dir.path(), "server.conf", &format!("crl-verify {}/crl.pem", here.display()));
-        assert_eq!(inspect(dir.path(), OURS).unwrap().crls(), [dir.path().join("crl.pem")]);
+        assert_eq!(paths(&inspect(dir.path(), OURS).unwrap()), [dir.path().join("crl.pem")]);
         for outside in ["/etc/openvpn/crl.pem", "../crl.pem", "keys/../../crl.pem"] {
             let error = looked(&format!("crl-verify {outside}")).unwrap_err();
             assert!(matches!(error, PublishError::Outside { .. }), "{error}");
@@ -270,7 +329,7 @@ mod tests {
         assert!(matches!(inspect(empty.path(), OURS), Err(PublishError::NoConfig { .. })));
         let error = looked("ca ca.crt\n").unwrap_err();
         assert!(error.to_string().contains("add the line `crl-verify crl.pem`"), "{error}");
-        assert!(matches!(looked("crl-verify revoked dir"), Err(PublishError::DirectoryMode { .. })));
+        assert!(matches!(looked("crl-verify . dir"), Err(PublishError::Outside { .. })));
         assert!(matches!(looked("<crl-verify>\nx\n</crl-verify>"), Err(PublishError::Inline { .. })));
         let moved = looked("crl-verify crl.pem\nchroot /var/empty");
         assert!(matches!(moved, Err(PublishError::Moved { directive: "chroot", .. })));
@@ -281,7 +340,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), "server.conf", &format!("<ca>\n{}</ca>\ncrl-verify crl/crl.pem", armoured(OURS)));
         assert!(matches!(inspect(dir.path(), OURS), Err(PublishError::NoCa { .. })));
-        assert_eq!(inspect_without_ca(dir.path(), OURS).unwrap().crls(), [dir.path().join("crl/crl.pem")]);
+        assert_eq!(paths(&inspect_without_ca(dir.path(), OURS).unwrap()), [dir.path().join("crl/crl.pem")]);
         assert!(matches!(inspect_without_ca(dir.path(), b"another"), Err(PublishError::AnotherCa { .. })));
         write(dir.path(), "ca.crt", &armoured(b"other"));
         assert!(matches!(inspect_without_ca(dir.path(), OURS), Err(PublishError::AnotherCa { .. })));
@@ -297,7 +356,7 @@ mod tests {
         write(dir.path(), "inline.conf", &format!("<ca>\n{}</ca>\ncrl-verify second.pem", armoured(OURS)));
         write(dir.path(), "open.conf", "ca ca.crt");
         let found = inspect(dir.path(), OURS).unwrap();
-        assert_eq!(found.crls(), [dir.path().join("crl.pem"), dir.path().join("second.pem")]);
+        assert_eq!(paths(&found), [dir.path().join("crl.pem"), dir.path().join("second.pem")]);
         assert_eq!(found.blind.len(), 1);
         assert_eq!(found.blind[0].0, dir.path().join("open.conf"));
         let alone = server("ca other.crt\ncrl-verify crl.pem");

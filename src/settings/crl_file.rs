@@ -1,7 +1,71 @@
-//! Where a server's configuration reads its CRL: a file in its directory, or in one directory below.
-//! Knows no disk.
+//! Where a server's configuration reads its CRL: a file in its directory or in one directory below, or a directory with a
+//! file for each serial. Knows no disk.
 
 use std::{fmt, path::Path, str::FromStr};
+
+/// Where a server looks for whom it refuses, relative to its directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CrlPlace {
+    /// In the signed list.
+    File(CrlFile),
+    /// Among the names of a directory of serials.
+    Serials(CrlDirectory),
+}
+
+impl CrlPlace {
+    /// The words after `crl-verify`; none needs quotes.
+    pub fn words(&self) -> Vec<&str> {
+        match self {
+            Self::File(file) => vec![file.as_str()],
+            Self::Serials(dir) => vec![dir.as_str(), "dir"],
+        }
+    }
+
+    /// Where the signed list lies: among the serials it has a name that is no serial, and no server looks at it.
+    pub fn list(&self) -> String {
+        match self {
+            Self::File(file) => file.to_string(),
+            Self::Serials(dir) => format!("{dir}/crl.pem"),
+        }
+    }
+}
+
+impl Default for CrlPlace {
+    fn default() -> Self {
+        Self::File(CrlFile::default())
+    }
+}
+
+/// A directory of serials such as `crl`, right in the server's directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CrlDirectory(String);
+
+impl CrlDirectory {
+    /// As it stands in `crl-verify`: no word of it needs quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CrlDirectory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !plain(text) {
+            return Err("must be one plain name, such as `crl`, for a directory in the server's own".to_owned());
+        }
+        if is_taken(text) {
+            return Err("names another file of the server's directory; `crl` is free".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for CrlDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A path such as `crl.pem` or `crl/crl.pem`, relative to the server's directory. A directory below can belong to
 /// a user who publishes without being root, while everything else stays root's.
@@ -31,9 +95,7 @@ impl FromStr for CrlFile {
                 "must be `crl.pem`, or `DIR/crl.pem` in a directory of its own: plain names, no `..`".to_owned()
             );
         }
-        // a `*.conf` would be taken for a configuration, by systemd's units as by `crl publish`
-        let taken = Path::new(text).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("conf"));
-        if taken || OTHERS.iter().any(|other| parts[0].eq_ignore_ascii_case(other)) {
+        if is_taken(text) {
             return Err("names another file of the server's directory; `crl.pem` and `crl/crl.pem` are free".to_owned());
         }
         Ok(Self(text.to_owned()))
@@ -44,6 +106,13 @@ impl fmt::Display for CrlFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A `*.conf` would be taken for a configuration, by systemd's units as by `crl publish`.
+fn is_taken(text: &str) -> bool {
+    let first = text.split('/').next().unwrap_or_default();
+    let configuration = Path::new(text).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("conf"));
+    configuration || OTHERS.iter().any(|other| first.eq_ignore_ascii_case(other))
 }
 
 /// Hidden names are ours while a file is being replaced.
@@ -76,6 +145,19 @@ mod tests {
         }
         for taken in ["ca.crt", "TA.key", "server.conf", "crl.conf", "crl/x.CONF", "server.key/crl.pem"] {
             assert!(taken.parse::<CrlFile>().unwrap_err().contains("another file"), "{taken}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_serials_is_one_plain_name() {
+        let place = CrlPlace::Serials("crl".parse().unwrap());
+        assert_eq!((place.words(), place.list().as_str()), (vec!["crl", "dir"], "crl/crl.pem"));
+        assert_eq!(CrlPlace::default().words(), ["crl.pem"]);
+        for bad in ["", "/crl", "a/b", "..", ".crl", "a b", "crl/"] {
+            assert!(bad.parse::<CrlDirectory>().unwrap_err().contains("one plain name"), "{bad}");
+        }
+        for taken in ["ca.crt", "server.KEY", "crl.conf"] {
+            assert!(taken.parse::<CrlDirectory>().unwrap_err().contains("another file"), "{taken}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::{
 use toml_edit::{Table, Value};
 
 use super::{
+    crl_file::CrlPlace,
     fault::Fault,
     reader::{self, Read, Reader, Section},
     servers::{self, ManagedServer},
@@ -49,6 +50,8 @@ pub struct Publishing {
     pub after: Option<Vec<String>>,
     /// How long a CRL holds; as long as the CA when not set.
     pub crl_days: Option<u32>,
+    /// Where the next export lets servers read it.
+    pub crl: CrlPlace,
     /// Who must be able to read the CRL, when the server drops its privileges.
     pub user: Option<String>,
     /// And with which group.
@@ -76,6 +79,7 @@ impl Publishing {
             dirs: publish.dirs.clone(),
             after: publish.after.clone(),
             crl_days: *crl_days,
+            crl: server.crl.clone(),
             user: server.user.clone(),
             group: server.group.clone(),
             reneg_sec: server.reneg_sec,
@@ -217,7 +221,7 @@ impl Publishing {
             "servers" if read.servers.is_empty() => {}
             "servers" => self.servers = read.servers,
             _ => {
-                (self.user, self.group) = (read.user, read.group);
+                (self.user, self.group, self.crl) = (read.user, read.group, read.crl);
                 (self.reneg_sec, self.tran_window) = (read.reneg_sec, read.tran_window);
                 self.servers = read.servers;
             }

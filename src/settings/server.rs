@@ -7,7 +7,7 @@ use toml_edit::{Table, Value};
 
 use super::{
     client::{self, Client},
-    crl_file::CrlFile,
+    crl_file::{CrlDirectory, CrlPlace},
     reader::{self, Read, Reader, Section},
     remote::{Endpoint, Proto, PORT},
     servers,
@@ -31,8 +31,8 @@ pub struct Server {
     pub group: Option<String>,
     /// Where its management interface is.
     pub management: Option<Management>,
-    /// Where it reads its CRL, relative to its directory.
-    pub crl_file: CrlFile,
+    /// Where it looks for whom it refuses, relative to its directory.
+    pub crl: CrlPlace,
     /// The file with that interface's password, absolute: the server and we read it from different places.
     pub management_password_file: Option<PathBuf>,
     /// Directives added as they are.
@@ -77,7 +77,7 @@ impl Default for Server {
             user: None,
             group: None,
             management: None,
-            crl_file: CrlFile::default(),
+            crl: CrlPlace::default(),
             management_password_file: None,
             extra: Vec::new(),
             days: None,
@@ -107,7 +107,7 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         user: reader.one(&section, "user", &account).map(Read::into_value),
         group: reader.one(&section, "group", &account).map(Read::into_value),
         management: reader.one(&section, "management", &reader::parsed).map(Read::into_value),
-        crl_file: reader.one(&section, "crl-file", &reader::parsed).map_or_else(CrlFile::default, Read::into_value),
+        crl: crl_place(reader, &section),
         management_password_file: password_file(reader, &section),
         extra: client::extra(reader, &section, Role::Server),
         days: reader.one(&section, "days", &super::days).map(Read::into_value),
@@ -117,6 +117,18 @@ pub fn read(reader: &mut Reader, root: &Table, client: &Client) -> Server {
         hand_window: reader.one(&section, "hand-window", &seconds(3600)).map(Read::into_value),
         tran_window: reader.one(&section, "tran-window", &seconds(86_400)).map(Read::into_value),
     }
+}
+
+/// A server reads one of the two.
+fn crl_place(reader: &mut Reader, section: &Section) -> CrlPlace {
+    let file = reader.one(section, "crl-file", &reader::parsed).map(Read::into_value).map(CrlPlace::File);
+    let Some(dir) = reader.one(section, "crl-dir", &reader::parsed::<CrlDirectory>) else {
+        return file.unwrap_or_default();
+    };
+    if reader.has(section, "crl-file") {
+        reader.fault(section, "crl-dir", dir.line, "takes the place of `crl-file`; set one of them");
+    }
+    CrlPlace::Serials(dir.value)
 }
 
 /// Without an interface nobody would ask for the password.
@@ -220,7 +232,7 @@ impl fmt::Display for Without {
 
 const PASSWORD_FILE: &str = "management-password-file";
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "port",
     "proto",
     "reachable-at",
@@ -229,6 +241,7 @@ const KEYS: [&str; 15] = [
     "group",
     "management",
     "crl-file",
+    "crl-dir",
     PASSWORD_FILE,
     "extra",
     "days",

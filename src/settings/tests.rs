@@ -72,7 +72,7 @@ fn everything_can_be_set() {
     assert_eq!((server.port, server.proto, server.name_prefix.as_str()), (1195, Proto::Tcp, "gate"));
     assert_eq!((server.user.as_deref(), server.group.as_deref()), (Some("nobody"), Some("nogroup")));
     assert_eq!(server.management.as_ref().map(ToString::to_string).as_deref(), Some("127.0.0.1 7505"));
-    assert_eq!(server.crl_file.as_str(), "crl/crl.pem");
+    assert_eq!(server.crl.words(), ["crl/crl.pem"]);
     assert_eq!((server.days, &server.template_without[..]), (Some(90), &[Without::CrlVerify][..]));
     assert_eq!((server.reneg_sec, server.hand_window, server.tran_window), (Some(10), Some(5), Some(6)));
     assert_eq!((network.pool.to_string(), network.routes.len(), network.dns.len()), ("10.9.0.0/16".to_owned(), 1, 1));
@@ -152,6 +152,9 @@ fn each_kind_of_fault_names_its_line_and_field() {
         ("[server]\ncrl-file = \"/etc/crl.pem\"", 4, "server.crl-file", "plain names"),
         ("[server]\ncrl-file = \"a/b/crl.pem\"", 4, "server.crl-file", "plain names"),
         ("[server]\ncrl-file = \"server.conf\"", 4, "server.crl-file", "another file"),
+        ("[server]\ncrl-dir = \"crl/serials\"", 4, "server.crl-dir", "one plain name"),
+        ("[server]\ncrl-dir = \"TA.key\"", 4, "server.crl-dir", "another file"),
+        ("[server]\ncrl-dir = \"crl\"\ncrl-file = \"crl.pem\"", 4, "server.crl-dir", "set one of them"),
         ("[server]\nreneg-sec = 0", 4, "server.reneg-sec", "from 5"),
         ("[server]\nextra = [\"crl-verify x\"]", 4, "server.extra", "revoked"),
         ("[server.port]\nx = 1", 3, "server.port", "not a section"),

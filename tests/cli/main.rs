@@ -39,6 +39,7 @@ mod revocation;
 mod rollback;
 mod scale;
 mod scripts;
+mod serials;
 mod settings;
 mod site;
 mod status;

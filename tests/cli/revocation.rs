@@ -174,7 +174,7 @@ fn a_target_whose_server_reads_no_list_is_refused() {
     for (changed, why) in [
         (config.replace("crl-verify crl.pem\n", ""), "reads no CRL, so nobody is refused"),
         (config.replace("crl-verify crl.pem", "#crl-verify crl.pem"), "reads no CRL, so nobody is refused"),
-        (config.replace("crl-verify crl.pem", "crl-verify crls dir"), "reads a directory of serials"),
+        (config.replace("crl-verify crl.pem", "crl-verify ../crls dir"), "outside of this directory"),
         (config.replace("crl-verify crl.pem", "crl-verify /elsewhere/crl.pem"), "outside of this directory"),
         (config.replace("crl-verify crl.pem", "crl-verify ../crl.pem"), "outside of this directory"),
         (format!("{config}chroot /var/lib/openvpn\n"), "chroot"),

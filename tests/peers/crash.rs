@@ -12,7 +12,7 @@ use crate::{
     common::{tree, vpnpki, Outcome},
     mount::Mount,
     site::Site,
-    state::{published, State},
+    state::{named, published, State},
     strace::{inject, trace, Call, Fault},
 };
 
@@ -23,11 +23,13 @@ struct Act<'a> {
     mend: &'a [&'a str],
 }
 
-/// How things look: files with their modes, the inventory when there is one, the CRL that the server reads.
+/// How things look: files with their modes, the inventory when there is one, whom the server refuses.
 struct Picture {
     tree: BTreeMap<PathBuf, u32>,
     state: Option<State>,
     served: Option<BTreeSet<Serial>>,
+    /// Whether it refuses by names, which come and go one by one.
+    by_name: bool,
 }
 
 #[test]
@@ -164,6 +166,52 @@ fn a_directory_of_the_lists_own_appears_whole_or_not_at_all() {
     }
 }
 
+/// Before a command that changes names: `client0` is refused, `client1` and `client2` are not.
+fn by_names<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let settings = "!sed -i 's!^#crl-dir.*!crl-dir = \"names\"!' pki/vpnpki.toml";
+    let served = [settings, "export server -o served --force", "!rm served/crl.pem"];
+    let peers = ["issue client0 client2 --no-export", "revoke client0"];
+    let ahead = "!touch -d '1 hour' client1.ovpn served/* served/names/*";
+    [&[INIT], &served[..], &peers, more, &[ahead]].concat()
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn names_of_the_refused_come_and_go_one_by_one_and_nobody_is_let_in_between() {
+    let line = "revoke client1 client2";
+    stands(&Act { before: &by_names(&[]), line, mend: &[line] });
+    let line = "resume client1 client2";
+    stands(&Act { before: &by_names(&["suspend client1 client2"]), line, mend: &[line, "crl publish"] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_directory_of_names_that_drifted_is_put_right_from_wherever_it_was_left() {
+    let gone = by_names(&["revoke client1", "!rm -r served/names && mkdir served/names && touch served/names/crl.pem"]);
+    stands(&Act { before: &gone, line: "crl publish", mend: &["crl publish"] });
+    let shut = by_names(&["revoke client1", "!chmod 0600 served/names/[0-9]*"]);
+    stands(&Act { before: &shut, line: "crl publish", mend: &["crl publish"] });
+    let carried = by_names(&[
+        "suspend client1",
+        "!cp -a served/names older",
+        "resume client1",
+        "revoke client2",
+        "!cp served/names/crl.pem newer.pem; rm -r served/names; cp -a older served/names",
+    ]);
+    let line = "crl install served --ca served/ca.crt --crl newer.pem";
+    stands(&Act { before: &carried, line, mend: &[line] });
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn a_directory_of_names_appears_with_a_servers_bundle() {
+    for line in ["export server -o third --force", "export server -o served --force"] {
+        stands(&Act { before: &by_names(&["revoke client1"]), line, mend: &[line] });
+    }
+    let missing = [&by_names(&[])[..], &["!rm -r served/names"]].concat();
+    stands(&Act { before: &missing, line: "crl publish", mend: &["crl publish"] });
+}
+
 #[test]
 #[ignore = "needs root and peers: tests/run"]
 fn forget_is_all_or_nothing() {
@@ -276,7 +324,7 @@ fn neither_between(
     if now.names() != old.names() && now.names() != new.names() {
         return Err(format!("neither old nor new: {:?}", now.names()));
     }
-    if now.served != old.served && now.served != now.revoked() {
+    if now.served != old.served && now.served != now.revoked() && !now.on_the_way_from(old) {
         return Err(format!("the server reads {:?}", now.served));
     }
     Ok(())
@@ -304,10 +352,20 @@ fn mended(dir: &Path, new: &Picture, act: &Act) -> Result<(), String> {
 
 impl Picture {
     fn of(dir: &Path) -> Result<Self, String> {
-        let served = published(&dir.join("served/crl.pem"))?;
+        let names = named(&dir.join("served").join(NAMES))?;
+        let by_name = names.is_some();
+        let served = names.map_or_else(|| published(&dir.join("served/crl.pem")), |names| Ok(Some(names)))?;
         let tree = tree(dir);
         let state = dir.join("pki/pki.db").exists().then(|| State::sound(dir)).transpose()?;
-        Ok(Self { tree, state, served })
+        Ok(Self { tree, state, served, by_name })
+    }
+
+    /// Whether some names are there that come, or gone that go; whoever was refused and still is to be, is.
+    fn on_the_way_from(&self, old: &Self) -> bool {
+        let (old, wanted) = (old.served.clone().unwrap_or_default(), self.revoked().unwrap_or_default());
+        let known =
+            |names: &BTreeSet<Serial>| names.is_superset(&(&old & &wanted)) && names.is_subset(&(&old | &wanted));
+        self.by_name && self.served.as_ref().is_some_and(known)
     }
 
     fn names(&self) -> Option<Vec<(String, String)>> {
@@ -321,11 +379,15 @@ impl Picture {
     /// Every file is one of before or after, with its mode; what a kill leaves under its documented name may be there too.
     fn nothing_strange(&self, old: &Self, new: &Self, excused: bool) -> Result<(), String> {
         let known = |path: &Path, mode| old.tree.get(path) == Some(mode) || new.tree.get(path) == Some(mode);
-        let left = |path: &Path| excused && path.to_string_lossy().contains(".vpnpki-new");
+        // the list of names that are being added, until all of them are there
+        let next = Path::new("served").join(NAMES).join("next.pem");
+        let left = |path: &Path| path == next || excused && path.to_string_lossy().contains(".vpnpki-new");
         if let Some((path, mode)) = self.tree.iter().find(|(path, mode)| !known(path, mode) && !left(path)) {
             return Err(format!("stray: {} {mode:o}", path.display()));
         }
-        let lost = old.tree.keys().find(|path| !self.tree.contains_key(*path));
+        // a name that goes is meant to
+        let goes = |path: &Path| path.starts_with(Path::new("served").join(NAMES)) && !new.tree.contains_key(path);
+        let lost = old.tree.keys().find(|path| !self.tree.contains_key(*path) && !goes(path));
         lost.map_or(Ok(()), |path| Err(format!("lost: {}", path.display())))
     }
 }
@@ -348,6 +410,8 @@ fn shown(failures: &[String]) -> String {
     failures.iter().take(5).map(String::as_str).collect::<Vec<_>>().join("\n\n")
 }
 
+/// The directory of names beside the server's configuration. Another name than that of a list's own directory.
+const NAMES: &str = "names";
 const INIT: &str = "init --remote 10.99.0.1 --no-passphrase --publish served --issue client1";
 const MEND_INIT: [&str; 2] = ["export server --publish -o served --force", "export client1 --force"];
 const BEFORE: [&str; 5] =

@@ -2,15 +2,18 @@
 //! Knows which of its own commands ended well before they were killed.
 
 use std::{
+    collections::BTreeSet,
     process::{ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use vpnpki::serial::Serial;
+
 use crate::{
     common::{tree, vpnpki},
     site::Site,
-    state::{published, State},
+    state::{named, published, State},
 };
 
 /// What one writer knows to be done, since the command said so before anything could befall it.
@@ -24,13 +27,27 @@ struct Done {
 #[ignore = "needs root and peers: tests/run"]
 fn random_kills_under_four_writers_lose_nothing_that_was_said_to_be_done() {
     let site = Site::with_authority("--publish served");
-    let kills = std::env::var("VPNPKI_TEST_KILLS").map_or(200, |number| number.parse().expect("a number of kills"));
+    lose_nothing(&site, 200, &|| published(&site.path("served/crl.pem")));
+}
+
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn random_kills_while_names_come_and_go_lose_none() {
+    let site = Site::with_authority("--no-export");
+    site.set("server", "crl-dir", "names");
+    site.run("export server --publish -o served").succeeds();
+    lose_nothing(&site, 100, &|| named(&site.path("served/names")));
+}
+
+/// Four writers are killed so often; `served` is whom the server refuses after all of it.
+fn lose_nothing(site: &Site, kills: usize, served: &dyn Fn() -> Result<Option<BTreeSet<Serial>>, String>) {
+    let asked = std::env::var("VPNPKI_TEST_KILLS").ok();
+    let kills = asked.map_or(kills, |number| number.parse().expect("a number of kills"));
     // late enough that some end well, early enough that some do not, on a fast machine and on a slow one
     let begin = Instant::now();
     site.run("issue first").succeeds();
     let longest = begin.elapsed() * 4;
     let done: Vec<_> = thread::scope(|scope| {
-        let site = &site;
         let writers: Vec<_> =
             (0..4).map(|writer| scope.spawn(move || write(site, writer, kills / 4, longest))).collect();
         writers.into_iter().map(|writer| writer.join().expect("a writer without a fault of its own")).collect()
@@ -48,8 +65,8 @@ fn random_kills_under_four_writers_lose_nothing_that_was_said_to_be_done() {
             assert!(statuses.iter().all(|status| *status == "revoked"), "{name} is let in: {statuses:?}");
         }
     }
-    assert_eq!(published(&site.path("served/crl.pem")).unwrap(), Some(state.revoked()));
-    nothing_strange_lies_about(&site, &state);
+    assert_eq!(served().unwrap(), Some(state.revoked()));
+    nothing_strange_lies_about(site, &state);
 }
 
 /// Beside the authority and the servers' directories: bundles of who was issued, and the documented leftover of a kill.

@@ -13,6 +13,7 @@ mod clock;
 mod connect;
 mod crash;
 mod dh;
+mod directories;
 mod disk;
 mod doctor;
 mod durable;

@@ -87,10 +87,16 @@ impl Site {
     /// Tries to connect the n-th client with a profile here, and shows that the server refuses it as revoked.
     #[track_caller]
     pub fn is_refused(&self, network: &Network, server: &mut OpenVpn, client: usize, profile: &str) {
+        self.is_refused_with(network, server, client, profile, "certificate revoked");
+    }
+
+    /// The same where the server says it in these words.
+    #[track_caller]
+    pub fn is_refused_with(&self, network: &Network, server: &mut OpenVpn, client: usize, profile: &str, words: &str) {
         let client = &network.clients[client];
         let before = server.log().len();
         let process = OpenVpn::start(client, &self.path(profile));
-        server.wait_for("certificate revoked", before);
+        server.wait_for(words, before);
         assert!(!client.pings(INSIDE), "a revoked client has a tunnel:\n{}", process.log());
         assert!(!process.is_up(), "a revoked client is connected:\n{}", process.log());
     }

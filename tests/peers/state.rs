@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::Read,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -66,6 +67,25 @@ pub fn published(file: &Path) -> Result<Option<BTreeSet<Serial>>, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The serials that a server refuses by the names in a directory, or none when there is no such directory: those whose file
+/// everybody may open.
+pub fn named(dir: &Path) -> Result<Option<BTreeSet<Serial>>, String> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut serials = BTreeSet::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let found = entry.metadata().map_err(|error| error.to_string())?;
+        if found.is_file() && found.permissions().mode() & 0o444 == 0o444 {
+            serials.extend(entry.file_name().to_str().and_then(Serial::from_decimal));
+        }
+    }
+    Ok(Some(serials))
 }
 
 fn answer(dir: &Path, line: &str) -> Result<String, String> {

@@ -8,17 +8,17 @@ use std::{
 
 use super::gather::Look;
 use crate::{
-    authority::publishing::{Reached, TargetState},
+    authority::publishing::{list_form, Reached, TargetState},
     cli::{status::screen::still_let_in, Failure},
     files,
     findings::{
         lockout::Gate,
-        target::{self, Behind, Entry, Purpose, Shown},
+        target::{self, Behind, Entry, Others, Purpose, Shown},
         Finding, Severity,
     },
     inventory::{Certificate, Peer, Role},
     pki,
-    publish::{self, Reader},
+    publish::{self, Form, Reader},
     serial::Serial,
     settings::PublishMode,
 };
@@ -47,6 +47,8 @@ pub fn look(look: &Look<'_>) -> Result<Servers, Failure> {
         let_in.push((files::shown(&target.dir), open.into_iter().collect()));
     }
     findings.extend(desk.without_target(&mut gates));
+    let entries = look.view.crl_facts(look.issuer_number, look.now)?.map_or(0, |crl| crl.entries);
+    findings.extend(target::large_list(entries, list_form(&look.targets, &look.publishing)));
     if look.crls.len() > 1 && look.at > look.now {
         let why = "are taken to arrive in time: `vpnpki crl publish` runs on a timer";
         findings.push(Finding::new("presumed", Severity::Note, "CRLs signed in advance", why));
@@ -69,7 +71,7 @@ impl Desk<'_> {
     /// The configuration that reads the CRL of this target.
     fn reader(&self, target: &Reached) -> Option<Reader> {
         let there = publish::inspect(&target.dir, self.look.issuer.der()).ok()?;
-        there.readers.into_iter().find(|reader| Some(&reader.crl) == target.file.as_ref())
+        there.readers.into_iter().find(|reader| Some(&reader.crl.path) == target.file.as_ref())
     }
 
     fn shown(&self, file: &Path) -> Result<Showing, Failure> {
@@ -86,9 +88,11 @@ impl Desk<'_> {
     }
 
     /// What clients of this target's server meet. A target that was reached reads the CRLs of the store as they become
-    /// due; any other goes on with the one that it has.
+    /// due; any other goes on with the one that it has. A directory of serials has no date on which it ends.
     fn gate(&self, target: &Reached, shown: Option<&Showing>) -> Result<Gate, Failure> {
-        let crls = if matches!(target.state, TargetState::Current | TargetState::Ahead) {
+        let crls = if target.form == Some(Form::Serials) {
+            Vec::new()
+        } else if matches!(target.state, TargetState::Current | TargetState::Ahead) {
             self.look.crls.clone()
         } else {
             let there = self.look.authority.validity_there(self.look.view, target)?;
@@ -122,7 +126,20 @@ impl Desk<'_> {
             behind: self.behind(target, let_in)?,
             certificate: shown.map(|shown| self.standing_of(shown)),
             entries: entries(dir, reader)?,
+            others: self.others(target)?,
         })
+    }
+
+    /// Who of those that only the names of a directory refuse would get in without.
+    fn others(&self, target: &Reached) -> Result<Option<Others>, Failure> {
+        let (Some(serials), false) = (&target.file, target.others.is_empty()) else { return Ok(None) };
+        let mut ours = Vec::new();
+        for serial in &target.others {
+            let known = self.look.view.certificate(serial)?.filter(|known| known.is_accepted(self.look.now));
+            let holder = known.and_then(|known| known.holder);
+            ours.extend(holder.map(|holder| (holder.name.to_string(), *serial)));
+        }
+        Ok(Some(Others { quoted: files::quoted(serials), count: target.others.len(), ours }))
     }
 
     fn behind(&self, target: &Reached, let_in: &[Serial]) -> Result<Option<Behind>, Failure> {
@@ -187,8 +204,8 @@ fn entries(dir: &Path, reader: Option<&Reader>) -> Result<Vec<Entry>, Failure> {
     if let Some(Reader { config, crl, certificate, secrets, .. }) = reader {
         let public = [Some(config), certificate.as_ref()];
         paths.extend(public.into_iter().flatten().map(|path| (path.clone(), Purpose::Public)));
-        paths.push((crl.clone(), Purpose::Crl));
-        paths.extend(crl.parent().filter(|parent| *parent != dir).map(|parent| (parent.to_owned(), Purpose::Crl)));
+        paths.push((crl.path.clone(), Purpose::Crl));
+        paths.extend(crl.path.parent().filter(|parent| *parent != dir).map(|parent| (parent.to_owned(), Purpose::Crl)));
         paths.extend(secrets.iter().map(|path| (path.clone(), Purpose::Secret)));
     }
     let mut entries = Vec::new();

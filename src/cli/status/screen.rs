@@ -6,9 +6,13 @@ use std::{fmt, ops::ControlFlow, path::PathBuf};
 use serde::Serialize;
 
 use crate::{
-    authority::{publishing::Reached, Authority, AuthorityError},
+    authority::{
+        publishing::{list_form, Reached},
+        Authority, AuthorityError,
+    },
     cli::{report::Report, Exit, Failure},
     files,
+    findings::target::large_list,
     inventory::{
         due::{covering, Due, Subject, Thresholds},
         Certificate, Peer, Role, Status,
@@ -43,6 +47,9 @@ pub(super) struct Screen {
     pub due: Vec<Due>,
     /// What is due and has no date.
     pub problems: Vec<String>,
+    /// What is worth knowing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub warnings: Vec<String>,
 }
 
@@ -123,6 +130,8 @@ impl Screen {
         problems
             .extend(suspect.then(|| "the store is not what was written: `vpnpki log verify` shows what".to_owned()));
         let not_after = issuer.validity().not_after();
+        let large = large_list(current.entries, list_form(&targets, &publishing));
+        let notes = large.iter().map(|found| format!("{} {}", found.subject, found.why)).collect();
         Ok(Self {
             dir: authority.dir().to_owned(),
             id: view.identity()?.id,
@@ -136,6 +145,7 @@ impl Screen {
             ledger_entries: head.map_or(0, |head| head.seq),
             due,
             problems,
+            notes,
             warnings,
         })
     }
@@ -310,7 +320,8 @@ impl fmt::Display for Screen {
         for due in &self.due {
             writeln!(f, "DUE      {}", sentence(due))?;
         }
-        self.problems.iter().try_for_each(|problem| writeln!(f, "DUE      {problem}"))
+        self.problems.iter().try_for_each(|problem| writeln!(f, "DUE      {problem}"))?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note     {note}"))
     }
 }
 

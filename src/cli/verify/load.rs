@@ -7,7 +7,7 @@ use crate::{
     files::{self, Kind},
     import::{
         archive,
-        package::{is_connection, is_pkcs12, is_profile, joined, references},
+        package::{is_connection, is_pkcs12, is_profile, joined, references, serials},
         Origin, Package, Part, Profile,
     },
     secret::Secret,
@@ -111,7 +111,16 @@ fn beside(dir: &Path, profile: &Part) -> Vec<Part> {
             found.extend(bytes.ok().map(|bytes| Part { name, bytes: Secret::new(bytes) }));
         }
     }
+    found.extend(serials(&read).into_iter().flat_map(|reference| named_in(dir, reference, &profile.name)));
     found
+}
+
+/// What lies in a directory of serials, by name alone: whatever is in the files, no server looks at it.
+fn named_in(dir: &Path, reference: &str, profile: &str) -> Vec<Part> {
+    let names = files::list(&dir.join(reference)).unwrap_or_default();
+    let part =
+        |name: &str| Part { name: joined(profile, &format!("{reference}/{name}")), bytes: Secret::new(Vec::new()) };
+    names.iter().filter_map(|name| name.to_str()).map(part).collect()
 }
 
 /// A revocation list of some hundred thousand serials may be inline.

@@ -1,10 +1,10 @@
 //! The side that answers, as facts: from the settings of an authority, or from the directory of a server.
 //! Knows not which of the two it was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
-    import::{Credentials, Package, Profile},
+    import::{package, Credentials, Package, Profile},
     inventory::Revocation,
     openvpn::{
         tls_crypt_v2::{ClientKey, ServerKey},
@@ -28,6 +28,8 @@ pub struct OtherSide {
     pub keys: Vec<Secret>,
     /// Whom it refuses; none where it reads no list.
     pub revocations: Option<Result<Revocations, String>>,
+    /// The serials that it refuses by the names in a directory, whichever CA they are of; none where it has no such.
+    pub serials: Option<BTreeSet<Serial>>,
     /// Its control channel keys: beside that of `tls-crypt-v2` a server may have one of the others, and takes clients with
     /// either (`options.c`, `options_postprocess_verify_ce`: they exclude each other in client mode only).
     pub controls: Vec<Control>,
@@ -94,17 +96,32 @@ impl OtherSide {
                 crate::name::escape(path)
             ));
         }
+        let serials = package::serials(&profile).map(|dir| {
+            let names = Names::of(package, dir);
+            if names.count == 0 {
+                said.push(format!(
+                    "`crl-verify` of {whose} names `{}`, where nothing is: nobody is refused",
+                    crate::name::escape(dir)
+                ));
+            }
+            names.serials
+        });
         for control in controls.iter().filter(|control| control.is_damaged(&credentials)) {
             said.push(format!("`{}` of {whose} holds no key of its kind: not compared", control.word));
         }
         let directives = profile.directives.into_iter().map(|directive| directive.words).collect();
-        (Self { whose, authorities, certificates: own, keys, revocations, controls, directives }, said)
+        (Self { whose, authorities, certificates: own, keys, revocations, serials, controls, directives }, said)
     }
 
     /// The parameters of a directive, as often as it stands.
     pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [String]> + 's {
         let named = move |words: &&Vec<String>| words.first().is_some_and(|first| first == name);
         self.directives.iter().filter(named).map(|words| &words[1..])
+    }
+
+    /// Whether a serial is a name in its directory of serials.
+    pub(super) fn names(&self, serial: &Serial) -> bool {
+        self.serials.as_ref().is_some_and(|serials| serials.contains(serial))
     }
 
     /// Whether a directive stands there.
@@ -116,6 +133,21 @@ impl OtherSide {
     pub fn value(&self, name: &str) -> Option<&str> {
         let named = |words: &&Vec<String>| words.first().is_some_and(|first| first == name);
         self.directives.iter().rev().find(named)?.get(1).map(String::as_str)
+    }
+}
+
+/// The names in a directory.
+struct Names {
+    count: usize,
+    serials: BTreeSet<Serial>,
+}
+
+impl Names {
+    fn of(package: &Package, dir: &str) -> Self {
+        let path = package::joined(&package.profile.name, dir) + "/";
+        let names: Vec<&str> = package.parts.iter().filter_map(|part| part.name.strip_prefix(&path)).collect();
+        let serials = names.iter().filter_map(|name| Serial::from_decimal(name)).collect();
+        Self { count: names.len(), serials }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     inventory::Status,
     name::escape,
     pki::{inspect::Signed, Inspected},
+    serial::Serial,
     time::Time,
 };
 
@@ -39,7 +40,21 @@ pub(super) fn check(
         Some((other, Err(why))) => faults.fails(place, format!("the CRL of {} is of no use: {why}", other.whose)),
         None => {}
     }
+    named(subjects, against, faults);
     known(subjects, against, faults);
+}
+
+/// A server with a directory of serials refuses by name. Since when and why only an inventory can say.
+fn named(subjects: &Subjects<'_>, against: &Against, faults: &mut Faults) {
+    let (Some(other), Some((certificate, place))) = (against.other, &subjects.own) else { return };
+    let told = |serial: &Serial| {
+        let known = against.inventory.and_then(|inventory| inventory(serial));
+        known.is_some_and(|known| known.refusal(against.now).is_some())
+    };
+    if let Some(serial) = certificate.serial.filter(|serial| other.names(serial) && !told(serial)) {
+        let why = format!("the certificate is refused by {}: `{}` is among its serials", other.whose, serial.decimal());
+        faults.fails(*place, why);
+    }
 }
 
 /// What the inventory says of a certificate of its own CA. The list decides who gets in; what it does not say yet, the
