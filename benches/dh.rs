@@ -73,7 +73,7 @@ fn measured<const N: usize, const L: usize>(length: Length) -> Value {
 fn parts<const N: usize, const L: usize>(length: Length, arithmetic: Arithmetic) -> Value {
     let depth = depth(length, arithmetic);
     let numbers: Vec<[u64; N]> = (0..arithmetic.width()).map(|_| odd()).collect();
-    let bases = vec![numbers[0].map(|limb| limb >> 2); ROUNDS];
+    let bases = [numbers[0].map(|limb| limb >> 2); ROUNDS];
     let n = numbers[0].map(|limb| limb | 3);
     let test = milliseconds(least(|| arithmetic.fermat::<N, L>(&numbers))) / real(numbers.len());
     let round = || bases.chunks(arithmetic.width()).filter(|few| arithmetic.rounds::<N, L>(&n, few)).count();

@@ -29,10 +29,13 @@ impl Stream {
     pub fn number<const N: usize>(&mut self) -> Number<N> {
         std::array::from_fn(|_| self.limb())
     }
+}
 
-    /// As a search takes its randomness.
-    pub fn fill(&mut self, bytes: &mut [u8]) -> Option<()> {
-        bytes.fill_with(|| self.limb().to_le_bytes()[0]);
+/// The same as a search takes its randomness.
+pub fn random(seed: u64) -> impl FnMut(&mut [u8]) -> Option<()> {
+    let mut stream = Stream(seed);
+    move |bytes| {
+        bytes.fill_with(|| stream.limb().to_le_bytes()[0]);
         Some(())
     }
 }

@@ -252,7 +252,7 @@ mod tests {
     use crate::{
         arithmetic::Vector,
         number::minus,
-        sample::{ffdhe, power, wide, Stream, PSEUDOPRIME},
+        sample::{ffdhe, power, random, wide, PSEUDOPRIME},
     };
 
     fn all_means() -> Vec<Means> {
@@ -279,7 +279,7 @@ mod tests {
         let p: Number<N> = ffdhe();
         let mut q = p.map(|limb| limb >> 1);
         (1..N).for_each(|place| q[place - 1] |= p[place] << 63);
-        let mut stream = Stream(7);
+        let mut random = random(7);
         for means in all_means() {
             let search = search_with::<N, L>(means, 1 << 12);
             // at either end of the window, and just beyond both
@@ -289,7 +289,7 @@ mod tests {
                 assert_eq!(hit, found.then_some(q), "{before} before, {means:?}");
             }
             assert_eq!(search.hunt(&plus_small(&q, 12), 128, &AtomicU64::new(0)), None);
-            let bases = bases_below(&q, &mut |bytes| stream.fill(bytes)).expect("bases");
+            let bases = bases_below(&q, &mut random).expect("bases");
             assert!(bases.len() == 64 && (means.cores.get() == 1 || search.is_prime(&q, &bases)), "{means:?}");
         }
     }
@@ -306,9 +306,7 @@ mod tests {
         for seed in 0..20 {
             let mut found = Vec::new();
             for means in all_means() {
-                let mut stream = Stream(seed);
-                let mut random = |bytes: &mut [u8]| stream.fill(bytes);
-                let prime = search_with::<2, 4>(means, 1 << 10).run(&mut random).expect("a prime").prime;
+                let prime = search_with::<2, 4>(means, 1 << 10).run(&mut random(seed)).expect("a prime").prime;
                 let p = u128::from_be_bytes(prime.try_into().expect("16 bytes"));
                 assert!(is_prime(p) && is_prime(p / 2), "{p:x}");
                 assert_eq!((p >> 126, p % 24), (3, 23), "{p:x}");
@@ -322,8 +320,7 @@ mod tests {
 
     #[test]
     fn a_pseudoprime_is_not_taken_for_q() {
-        let mut stream = Stream(3);
-        let bases = bases_below(&PSEUDOPRIME, &mut |bytes| stream.fill(bytes)).expect("bases");
+        let bases = bases_below(&PSEUDOPRIME, &mut random(3)).expect("bases");
         assert!(bases.iter().all(|base| wide(*base) < wide(PSEUDOPRIME)));
         for means in all_means() {
             assert!(!search_with::<2, 4>(means, 1 << 10).is_prime(&PSEUDOPRIME, &bases));
@@ -346,9 +343,8 @@ mod tests {
         let means = Means { arithmetic: Arithmetic::Portable, cores: NonZeroUsize::MIN };
         let (mut tested, mut expected) = (0.0, 0.0);
         for seed in 0..400 {
-            let mut stream = Stream(1000 + seed);
             let search = Search::<2, 4> { means, depth: 1 << 10, watch: &watch };
-            let found = search.run(&mut |bytes| stream.fill(bytes)).expect("a prime");
+            let found = search.run(&mut random(1000 + seed)).expect("a prime");
             let last = told.lock().expect("a list").pop().expect("progress");
             assert_eq!(last.tested, found.tested);
             tested += real(usize::try_from(found.tested).expect("few"));

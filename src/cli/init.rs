@@ -132,19 +132,19 @@ impl Arguments {
             recovery,
             dry_run: self.dry_run,
         };
-        let make =
+        let attempt =
             |request: &InitRequest| init::init(request, session.actor()).map_err(|error| explained(error, request));
         let mut searched = None;
         if let (DhChoice::Generate(length), false) = (self.dh, self.dry_run) {
             // whatever refuses is to do so before a search that may take minutes; nothing is on the disk meanwhile
             request.dry_run = true;
-            make(&request)?;
+            attempt(&request)?;
             request.dry_run = false;
             let (parameters, search) = dh::search(session, length)?;
             warnings.extend(search.warning());
             (request.dh, searched) = (Some(parameters), Some(search));
         }
-        let mut made = make(&request)?;
+        let mut made = attempt(&request)?;
         warnings.append(&mut made.warnings);
         made.warnings = warnings;
         session.report(&Made { outcome: made, searched, dry_run: self.dry_run, program: session.program() })

@@ -46,6 +46,9 @@ pub struct Fresh {
 
 impl Parameters {
     /// Searches for fresh ones. `random` fills bytes with random ones; `watch` is told after every few tests.
+    ///
+    /// # Panics
+    /// When the search ends without a prime although there was randomness, which would be a bug.
     pub fn search<E>(
         length: Length,
         means: Means,
