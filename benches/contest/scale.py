@@ -19,21 +19,27 @@ def measure(bench):
     begin = time.monotonic()
     many, few = bench.filled("many", count), bench.filled("few", 10)
     rows = [Row(f"a store of {count:,} certificates filled", f"{time.monotonic() - begin:.0f} s")]
-    left = {many: iter(range(count)), few: iter(range(9))}
+    there = {directory: clients(bench, directory) for directory in (many, few)}
+    left = {directory: iter(names[1:]) for directory, names in there.items()}
 
     def revoked(directory):
-        client = f"client-{next(left[directory]):06}"
-        return bench.vpnpki(["revoke", client, "--no-publish", "--quiet"], directory)
+        return bench.vpnpki(["revoke", next(left[directory]), "--no-publish", "--quiet"], directory)
 
     # `status` exits 3: nobody publishes here, which is due
     commands = {
         "issue": lambda directory: bench.vpnpki(["issue", bench.name(), "--quiet"], directory),
         "revoke": revoked,
         "status": lambda directory: bench.vpnpki(["status"], directory, codes=(0, 3)),
-        "show": lambda directory: bench.vpnpki(["show", "client-000009"], directory),
+        "show": lambda directory: bench.vpnpki(["show", there[directory][0]], directory),
     }
     rows += [flat(bench, f"`{what}` among {count:,}", run, many, few) for what, run in commands.items()]
     return rows + listed(bench, count, many)
+
+
+def clients(bench, directory):
+    """Ten of the names in a store, from all over it."""
+    names = bench.call([bench.program, "list", "--role", "client", "--quiet"], directory).decode().split()
+    return names[:: len(names) // 10][:10]
 
 
 def flat(bench, work, run, many, few):
