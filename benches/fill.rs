@@ -31,16 +31,17 @@ fn fill(dir: &Path, count: u32, revoked: u32) -> Result<(), Box<dyn Error>> {
     let unlockers = store.snapshot()?.unlockers()?;
     let vault = vault::open_any(unlockers.iter().map(|one| &*one.wrapped), &Key::Identities(&identity))?;
     let mac = |hash: &[u8]| vault.mac(hash);
-    for from in (0..count).step_by(AT_ONCE as usize) {
-        facts::issue(&*store, from, count.min(from + AT_ONCE), &mac)?;
+    for from in (0..count).step_by(AT_ONCE) {
+        facts::issue(&*store, from, count.min(from + u32::try_from(AT_ONCE)?), &mac)?;
     }
-    let spread = |one: u32| (u64::from(one) * u64::from(count) / u64::from(revoked)) as u32;
-    let all: Vec<u32> = (0..revoked.min(count)).map(spread).collect();
-    for some in all.chunks(AT_ONCE as usize) {
+    let revoked = revoked.min(count);
+    let spread = |one: u32| u32::try_from(u64::from(one) * u64::from(count) / u64::from(revoked));
+    let all: Vec<u32> = (0..revoked).map(spread).collect::<Result<_, _>>()?;
+    for some in all.chunks(AT_ONCE) {
         facts::revoke(&*store, some, &mac)?;
     }
     Ok(())
 }
 
 /// Clients in one act: a commit for each of a million would take an hour.
-const AT_ONCE: u32 = 500;
+const AT_ONCE: usize = 500;

@@ -11,14 +11,12 @@ use vpnpki::{
 
 /// Records clients `from` to `to` in one act with its ledger entry; `mac` as the open vault makes it.
 pub fn issue(store: &dyn Store, from: u32, to: u32, mac: Mac<'_>) -> Result<Head, CommitError> {
-    act(store, "issue", octets(0xac, from), mac, &mut |writing| {
-        (from..to).map(|index| record(writing, index)).collect()
-    })
+    act(store, "issue", octets(0xac, from), mac, |writing| (from..to).map(|index| record(writing, index)).collect())
 }
 
 /// Revokes clients that were recorded here, in one act; the keys go, as `revoke` has it by default.
 pub fn revoke(store: &dyn Store, indices: &[u32], mac: Mac<'_>) -> Result<Head, CommitError> {
-    act(store, "revoke", octets(0xbc, indices[0]), mac, &mut |writing| {
+    act(store, "revoke", octets(0xbc, indices[0]), mac, |writing| {
         indices.iter().map(|index| record_revocation(writing, *index)).collect()
     })
 }
@@ -31,7 +29,7 @@ fn act(
     operation: &'static str,
     id: [u8; 16],
     mac: Mac<'_>,
-    record: &mut dyn FnMut(&mut dyn Writing) -> Result<Vec<Event>, StoreError>,
+    record: impl FnOnce(&mut dyn Writing) -> Result<Vec<Event>, StoreError>,
 ) -> Result<Head, CommitError> {
     let mut writing = store.begin(std::time::Duration::from_secs(30)).map_err(CommitError::NotDone)?;
     let events = record(&mut *writing).map_err(CommitError::NotDone)?;

@@ -267,7 +267,9 @@ impl<'a> Chain<'a> {
                 gone.insert(key.to_owned());
             }
         })?;
-        gone.into_iter().for_each(|key| self.problem(format!("`{}` is gone from the store", escape_whole(&key))));
+        for key in gone {
+            self.problem(format!("`{}` is gone from the store", escape_whole(&key)));
+        }
         Ok(())
     }
 

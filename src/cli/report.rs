@@ -2,7 +2,7 @@
 //! Knows nothing of what they say.
 
 use std::{
-    fmt::Display,
+    fmt::{self, Display},
     io::{self, Write},
 };
 
@@ -134,7 +134,7 @@ impl Rows {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         let rendered = match self.style {
-            Style::Text => write!(line, "{}", text()),
+            Style::Text => text_into(&mut line, text()),
             Style::Lines => json_into(&mut line, row).and_then(|()| line.write_all(b"\n")),
             Style::Object => {
                 line.extend_from_slice(if first { self.opening.as_bytes() } else { b"," });
@@ -171,6 +171,14 @@ impl Rows {
             other => forgive_closed(other),
         }
     }
+}
+
+/// By way of a string, which takes characters one by one at less cost than a writer.
+fn text_into(line: &mut Vec<u8>, text: impl Display) -> io::Result<()> {
+    let mut string = String::from_utf8(std::mem::take(line)).unwrap_or_default();
+    let written = fmt::Write::write_fmt(&mut string, format_args!("{text}"));
+    *line = string.into_bytes();
+    written.map_err(io::Error::other)
 }
 
 fn json_into<T: Serialize>(line: &mut Vec<u8>, row: &T) -> io::Result<()> {

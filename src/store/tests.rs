@@ -288,7 +288,9 @@ fn crowd() -> Place {
             }
         }
         let mut writing = place.store.begin(PATIENCE).unwrap();
-        changes.iter().for_each(|change| writing.record(change).unwrap());
+        for change in &changes {
+            writing.record(change).unwrap();
+        }
         writing.commit(draft(number + 1)).unwrap();
     }
     place
@@ -297,7 +299,9 @@ fn crowd() -> Place {
 /// Records what makes of a certificate another one, or of a peer.
 fn record(place: &Place, act: u8, changes: &[Change]) {
     let mut writing = place.store.begin(PATIENCE).unwrap();
-    changes.iter().for_each(|change| writing.record(change).unwrap());
+    for change in changes {
+        writing.record(change).unwrap();
+    }
     writing.commit(draft(act)).unwrap();
 }
 

@@ -57,7 +57,9 @@ impl Counted {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Sqlite::create(dir.path()).unwrap();
         let mut writing = store.begin(PATIENCE).unwrap();
-        foundations().iter().for_each(|change| writing.record(change).unwrap());
+        for change in foundations() {
+            writing.record(&change).unwrap();
+        }
         writing.commit(draft(0)).unwrap();
         store.connection.execute_batch(&crowd(peers)).unwrap();
         let counter = Arc::new(AtomicU64::new(0));
@@ -82,7 +84,9 @@ impl Counted {
     fn write(&mut self, what: &'static str, changes: &[Change]) {
         let before = self.counter.load(Relaxed);
         let mut writing = self.store.begin(PATIENCE).unwrap();
-        changes.iter().for_each(|change| writing.record(change).unwrap());
+        for change in changes {
+            writing.record(change).unwrap();
+        }
         writing.append(draft(9)).unwrap();
         drop(writing);
         self.steps.insert(what, self.counter.load(Relaxed) - before);
