@@ -10,7 +10,7 @@ use vpnpki::{
     authority::trust,
     findings::bundle::{
         check,
-        proof::{self, Expected},
+        proof::{self, Anchor, Expected},
         Against,
     },
     import::{Origin, Package, Part},
@@ -18,7 +18,7 @@ use vpnpki::{
     openvpn::StaticKey,
     pki::{
         certificate_pem, crl_pem, self_sign, sign_crl, sign_leaf, Algorithm, CaProfile, Crl, CrlProfile,
-        IssuerCertificate, LeafProfile, PrivateKey, RevokedEntry,
+        IssuerCertificate, LeafProfile, PrivateKey, RevokedEntry, SignedLeaf,
     },
     secret::Secret,
     serial::Serial,
@@ -90,7 +90,10 @@ fn unseal_a_key(bencher: Bencher) {
 #[divan::bench(args = [Algorithm::P256, Algorithm::Rsa2048])]
 fn prove_a_bundle(bencher: Bencher, algorithm: Algorithm) {
     let bundle = Profile::new(algorithm);
+    let authority = Anchor::of(bundle.ca.clone()).expect("a CA");
     let expected = Expected {
+        authority: &authority,
+        signed: Some(&bundle.signed),
         with_key: true,
         role: Role::Client,
         certificate_pem: &bundle.certificate,
@@ -115,6 +118,8 @@ fn verify_a_bundle(bencher: Bencher) {
 struct Profile {
     package: Package,
     certificate: String,
+    ca: String,
+    signed: SignedLeaf,
     control_key: Secret,
 }
 
@@ -122,8 +127,8 @@ impl Profile {
     fn new(algorithm: Algorithm) -> Self {
         let (issuer, issuer_key) = authority(algorithm);
         let own = key(algorithm);
-        let der = sign_leaf(&leaf(), own.spki(), &issuer, &issuer_key).expect("a certificate");
-        let certificate = certificate_pem(&der);
+        let signed = sign_leaf(&leaf(), own.spki(), &issuer, &issuer_key).expect("a certificate");
+        let certificate = certificate_pem(signed.der());
         let control_key = StaticKey::from_random([7; 256]).to_pem();
         let text = |secret: &Secret| secret.expose_text().expect("text").to_owned();
         let profile = format!(
@@ -134,7 +139,8 @@ impl Profile {
             text(&control_key)
         );
         let profile = Part { name: "profile.ovpn".to_owned(), bytes: Secret::from(profile) };
-        Self { package: Package { origin: Origin::OpenVpn, profile, parts: Vec::new() }, certificate, control_key }
+        let package = Package { origin: Origin::OpenVpn, profile, parts: Vec::new() };
+        Self { package, ca: issuer.pem(), signed, certificate, control_key }
     }
 }
 

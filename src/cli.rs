@@ -1,7 +1,7 @@
 //! The command line: arguments, prompts, reports, exit codes; one file per command.
 //! No policy: each command opens the authority, calls one verb on it and hands a report over.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -41,6 +41,7 @@ mod status;
 mod suspend;
 mod systemd;
 mod terminal;
+mod typed;
 mod unlocker;
 mod verify;
 
@@ -133,9 +134,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(environment: Environment) -> Exit {
-    let json = std::env::args_os().any(|argument| argument == "--json");
-    let parsed = Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let json = typed.iter().any(|argument| argument == "--json");
+    let parsed = typed::matches(typed).unwrap_or_else(|| Cli::command().try_get_matches());
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(error, json),
     };

@@ -25,7 +25,7 @@ mod sample;
 
 pub use address::{Address, AddressError};
 pub use algorithm::{Algorithm, PublicKeyError};
-pub use certificate::{self_sign, sign_leaf, SignError};
+pub use certificate::{self_sign, sign_leaf, SignError, SignedLeaf};
 pub use check::Violation;
 pub use crl::{sign_crl, Crl, CrlError, CrlProfile, RevokedEntry};
 pub use encrypted::{encrypted_pem, key_lock, KeyEncryption, KeyLock};

@@ -1,7 +1,6 @@
 //! The vault: seals every secret of the store as an ordinary age file, and is itself kept once per unlocker.
 //! Refuses to know where sealed bytes are kept, who asks for a passphrase, and what a key is good for.
 
-use age::x25519;
 use aws_lc_rs::hmac;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -17,6 +16,7 @@ mod recipient_list;
 mod ssh;
 mod text;
 mod unlocker;
+mod x25519;
 
 pub use binding::Binding;
 pub use envelope::{is_envelope, open_envelope, wants_passphrase, Envelope, EnvelopeError, Form};
@@ -29,7 +29,6 @@ pub use unlocker::{open, open_any, open_which, wrap, Key, Unlocker};
 /// An open vault. No Debug, Clone or Serialize, on purpose.
 pub struct VaultKeys {
     identity: x25519::Identity,
-    recipient: x25519::Recipient,
     mac_key: Zeroizing<[u8; 32]>,
     ca_sha256: [u8; 32],
 }
@@ -134,7 +133,7 @@ impl VaultKeys {
     /// Seals a secret so that it can be unsealed as what `binding` says and as nothing else.
     /// The age file's text is one line with the binding, then the secret: readers of PEM pass over text before it.
     pub fn seal(&self, binding: &Binding, secret: &Secret) -> Result<Vec<u8>, VaultError> {
-        age_file::encrypt(&self.recipient, &[binding.line().as_bytes(), b"\n", secret.expose()])
+        age_file::encrypt(self.identity.recipient(), &[binding.line().as_bytes(), b"\n", secret.expose()])
     }
 
     /// Opens what [`seal`](Self::seal) made, if it was sealed as what `binding` says.
@@ -148,7 +147,7 @@ impl VaultKeys {
 
     /// The vault's public key: whatever is sealed to it, the open vault opens.
     pub fn recipient(&self) -> String {
-        self.recipient.to_string()
+        self.identity.recipient_text()
     }
 
     /// Opens what [`seal_for`] made for this vault.
@@ -175,7 +174,7 @@ impl VaultKeys {
     }
 
     fn of(identity: x25519::Identity, mac_key: Zeroizing<[u8; 32]>, ca_sha256: [u8; 32]) -> Self {
-        Self { recipient: identity.to_public(), identity, mac_key, ca_sha256 }
+        Self { identity, mac_key, ca_sha256 }
     }
 
     fn hmac_key(&self) -> hmac::Key {
@@ -253,9 +252,9 @@ mod tests {
     #[test]
     fn a_valid_age_file_that_was_not_sealed_here_is_found() {
         let vault = vault();
-        let unbound = age::encrypt(&vault.recipient, b"-----BEGIN").unwrap();
+        let unbound = age::encrypt(vault.identity.recipient(), b"-----BEGIN").unwrap();
         assert!(matches!(refusal(vault.unseal(&key_of("a"), &unbound)), VaultError::Misplaced { .. }));
-        let newer = age::encrypt(&vault.recipient, b"vpnpki-sealed 2 anything\n").unwrap();
+        let newer = age::encrypt(vault.identity.recipient(), b"vpnpki-sealed 2 anything\n").unwrap();
         assert!(matches!(refusal(vault.unseal(&key_of("a"), &newer)), VaultError::NewerFormat(Content::Secret)));
         let foreign = self::vault().seal(&key_of("a"), &Secret::new(PEM.to_vec())).unwrap();
         assert!(matches!(refusal(vault.unseal(&key_of("a"), &foreign)), VaultError::Foreign));
@@ -309,7 +308,7 @@ mod tests {
             prop_assert!(vault.unseal(&key_of(&name), &bytes).is_err());
             let with_magic = [b"age-encryption.org/v1\n-> X25519 ".as_slice(), &bytes].concat();
             prop_assert!(vault.unseal(&key_of(&name), &with_magic).is_err());
-            let inside = age::encrypt(&vault.recipient, &bytes).unwrap();
+            let inside = age::encrypt(vault.identity.recipient(), &bytes).unwrap();
             prop_assert!(vault.unseal(&key_of(&name), &inside).is_err());
         }
     }

@@ -75,7 +75,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
 const WORDS: [&str; 5] = ["name", "secret", "serial", "time", "validity"];
 
 /// Words that name an effect, and the only room that may say them. `std::env` also covers the arguments.
-const EFFECTS: [(&str, &str); 19] = [
+const EFFECTS: [(&str, &str); 20] = [
     ("std::fs", "files"),
     ("rustix::fs", "files"),
     ("rusqlite", "store"),
@@ -84,6 +84,7 @@ const EFFECTS: [(&str, &str); 19] = [
     ("DELETE FROM ", "store"),
     ("PRAGMA ", "store"),
     ("age::", "vault"),
+    ("age_core::", "vault"),
     ("SystemTime", "world"),
     ("SysRng", "world"),
     ("std::env", "cli"),

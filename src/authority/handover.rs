@@ -2,36 +2,44 @@
 //! Knows not how bundles are made, and writes nothing.
 
 use crate::{
-    authority::{workshop::Own, AuthorityError},
+    authority::{
+        workshop::{Own, Shared},
+        AuthorityError,
+    },
     bundle::{Bundle, Key},
-    findings::bundle::proof::{self, Expected},
+    findings::bundle::proof::{self, Anchor, Expected},
     import::{archive, Package, Part},
     inventory::Role,
     name::Name,
+    pki::SignedLeaf,
     secret::Secret,
     time::Time,
 };
 
 /// What the bundle of one peer must hold, kept beside what it is made of.
-pub(super) struct Meant {
+pub(super) struct Meant<'a> {
     name: Name,
     role: Role,
+    authority: &'a Anchor,
     certificate_pem: String,
+    signed: Option<SignedLeaf>,
     with_key: bool,
     control_key: Secret,
     now: Time,
 }
 
-impl Meant {
+impl<'a> Meant<'a> {
     /// A peer's bundle with this `ta.key`.
-    pub fn of(own: &Own, control_key: &Secret, now: Time) -> Self {
+    pub fn of(own: &Own, control_key: &Secret, shared: &'a Shared) -> Self {
         Self {
             name: own.name.clone(),
             role: own.role,
+            authority: &shared.authority,
             certificate_pem: own.certificate_pem.clone(),
+            signed: own.signed.clone(),
             with_key: matches!(own.key, Key::Here(_)),
             control_key: copy(control_key),
-            now,
+            now: shared.now,
         }
     }
 
@@ -41,14 +49,16 @@ impl Meant {
     }
 
     /// Refuses a certificate and a key for the directory where their server runs, which would not work there.
-    pub fn refuse_unfit(&self, ca_pem: &str, key_pem: &Secret) -> Result<(), AuthorityError> {
-        self.refuse(proof::broken_credentials(ca_pem, key_pem, &self.expected(None)))
+    pub fn refuse_unfit(&self, key_pem: &Secret) -> Result<(), AuthorityError> {
+        self.refuse(proof::broken_credentials(key_pem, &self.expected(None)))
     }
 
-    fn expected<'a>(&'a self, passphrase: Option<&'a Secret>) -> Expected<'a> {
+    fn expected<'e>(&'e self, passphrase: Option<&'e Secret>) -> Expected<'e> {
         Expected {
             role: self.role,
+            authority: self.authority,
             certificate_pem: &self.certificate_pem,
+            signed: self.signed.as_ref(),
             control_key: &self.control_key,
             with_key: self.with_key,
             passphrase,

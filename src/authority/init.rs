@@ -20,6 +20,7 @@ use crate::{
         Actor, Authority, AuthorityError, Unlocked, SETTINGS,
     },
     files::{self, Nursery, Overwrite, Visibility},
+    findings::bundle::proof::Anchor,
     inventory::{Change, Digest, Event, Identity, Issuer, KeyPlace, Parameter, Role, SealedSecret, SecretKind, Target},
     name::Name,
     openvpn::{tls_crypt_v2::ServerKey, DhChoice, StaticKey},
@@ -230,7 +231,7 @@ impl Making<'_> {
         let mut events = vec![Event::Initialised { ca: ca.issuer.common_name() }];
         events.push(Event::signed(&crl));
         let mut outcome = self.outcome(&ca, CrlSummary::of(&crl));
-        let shared = self.shared(&ca.issuer, control_key, &crl.der);
+        let shared = self.shared(&ca.issuer, control_key, &crl.der)?;
         let mut staged = Vec::new();
         for leaf in leaves {
             let (plan, note) = self.plan(&leaf, &ca.issuer)?;
@@ -238,10 +239,10 @@ impl Making<'_> {
             let plan = plan.with_bundle(bundle);
             let key = &leaf.key;
             outcome.warnings.extend(note);
-            let der = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
-            events.push(leaf::record(&mut *writing, &ca.unlocked, &plan, key, &der, self.settings().keep)?);
+            let signed = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
+            events.push(leaf::record(&mut *writing, &ca.unlocked, &plan, key, &signed, self.settings().keep)?);
             outcome.issued.push(plan.summary());
-            staged.extend(self.workshop.stage(&shared, plan.own(key, &der), &self.outputs(leaf.role))?);
+            staged.extend(self.workshop.stage(&shared, plan.own(key, &signed), &self.outputs(leaf.role))?);
         }
         if let Some(dir) = &self.request.publish {
             events.push(self.record_target(&mut *writing, dir, &mut outcome)?);
@@ -380,9 +381,10 @@ impl Making<'_> {
         Outputs { destination, ..Outputs::nowhere() }
     }
 
-    fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Shared {
+    fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Result<Shared, AuthorityError> {
         let server = ServerShare { dh_pem: self.request.dh.pem(), crl_pem: pki::crl_pem(crl) };
-        Shared { ca_pem: issuer.pem(), control_key, server: Some(server), now: self.now }
+        let authority = Anchor::of(issuer.pem()).ok_or(AuthorityError::NoCaCertificate)?;
+        Ok(Shared { authority, control_key, server: Some(server), now: self.now })
     }
 
     fn commit(

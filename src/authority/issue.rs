@@ -139,9 +139,9 @@ impl Authority {
             let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
             let plan = Plan { contact: request.note.clone(), bundle, ..plan };
             outcome.warnings.extend(plan.note.clone());
-            let der = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
-            events.push(leaf::record(&mut *writing, unlocked, &plan, &key, &der, workshop.settings.keep)?);
-            staged.extend(workshop.stage(&shared, plan.own(&key, &der), &request.outputs)?);
+            let signed = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
+            events.push(leaf::record(&mut *writing, unlocked, &plan, &key, &signed, workshop.settings.keep)?);
+            staged.extend(workshop.stage(&shared, plan.own(&key, &signed), &request.outputs)?);
             outcome.issued.push(plan.summary());
         }
         drop(issuer_key);

@@ -7,7 +7,7 @@ use crate::{
     authority::{credential::Credential, workshop::Own, AuthorityError, Unlocked},
     inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
     name::Name,
-    pki::{self, Address, Algorithm, LeafProfile},
+    pki::{self, Address, Algorithm, LeafProfile, SignedLeaf},
     serial::Serial,
     settings::{Keep, Settings},
     store::Writing,
@@ -88,11 +88,12 @@ impl Plan {
     }
 
     /// The peer's own part of its bundle.
-    pub(super) fn own(&self, key: &Credential, der: &[u8]) -> Own {
+    pub(super) fn own(&self, key: &Credential, signed: &SignedLeaf) -> Own {
         Own {
             name: self.profile.name.clone(),
             role: self.profile.role,
-            certificate_pem: pki::certificate_pem(der),
+            certificate_pem: pki::certificate_pem(signed.der()),
+            signed: Some(signed.clone()),
             key: key.in_bundle(),
             recipients: self.recipients.clone(),
         }
@@ -167,7 +168,7 @@ pub(super) fn record(
     unlocked: &Unlocked,
     plan: &Plan,
     key: &Credential,
-    der: &[u8],
+    signed: &SignedLeaf,
     keep: Keep,
 ) -> Result<Event, AuthorityError> {
     let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
@@ -184,7 +185,7 @@ pub(super) fn record(
         revocation: None,
         overlap_ends: None,
     }))?;
-    writing.record(&Change::CertificateDer(*serial, der.to_vec()))?;
+    writing.record(&Change::CertificateDer(*serial, signed.der().to_vec()))?;
     if let Some(pem) = key.private().filter(|_| keep != Keep::Never) {
         let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?;
         writing.record(&Change::SealedKey(*serial, Some(sealed)))?;

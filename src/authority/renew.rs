@@ -234,8 +234,8 @@ impl Desk<'_> {
         let (plan, note) = self.plan(&peer, key)?;
         let plan = plan.with_bundle(self.bundle(&peer, &dirs));
         outcome.warnings.extend(note);
-        let der = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        events.push(leaf::record(writing, unlocked, &plan, key, &der, workshop.settings.keep)?);
+        let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
+        events.push(leaf::record(writing, unlocked, &plan, key, &signed, workshop.settings.keep)?);
         let ends = overlap_end(self.now, request.overlap);
         let mut replaced = Vec::new();
         for certificate in accepted {
@@ -245,7 +245,7 @@ impl Desk<'_> {
             replaced.push(Replaced { serial, accepted_until });
         }
         outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
-        let own = plan.own(key, &der);
+        let own = plan.own(key, &signed);
         if dirs.is_empty() {
             return Ok(workshop.stage(&self.shared, own, &request.outputs)?.into_iter().collect());
         }

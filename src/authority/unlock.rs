@@ -12,6 +12,7 @@ use crate::{
     },
     bundle::Key,
     files::{self, FileError},
+    findings::bundle::proof::Anchor,
     inventory::{Change, KeyPlace, Parameter, Peer, SecretKind, Unlocker},
     pki::{self, IssuerCertificate, PrivateKey},
     secret::Secret,
@@ -170,7 +171,8 @@ impl Unlocked {
         let binding = Binding::control_channel_key(&self.authority, None);
         let server = servers.then(|| server_share(view, now)).transpose()?;
         let control_key = self.vault.unseal(&binding, &secret.sealed)?;
-        Ok(Shared { ca_pem: self.issuer()?.pem(), control_key, server, now })
+        let authority = Anchor::of(self.issuer()?.pem()).ok_or(AuthorityError::NoCaCertificate)?;
+        Ok(Shared { authority, control_key, server, now })
     }
 
     /// What is a peer's own, the key held against the certificate.
@@ -181,7 +183,8 @@ impl Unlocked {
         let with_owner = certificate.holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner);
         let key = if with_owner { Key::WithOwner } else { Key::Here(self.private_key(view, peer, &der)?) };
         let (name, recipients) = (peer.name.clone(), peer.recipients.clone());
-        Ok(Own { name, role: peer.role, certificate_pem: pki::certificate_pem(&der), key, recipients })
+        let certificate_pem = pki::certificate_pem(&der);
+        Ok(Own { name, role: peer.role, certificate_pem, signed: None, key, recipients })
     }
 
     fn private_key(&self, view: &dyn View, peer: &Peer, der: &[u8]) -> Result<Secret, AuthorityError> {

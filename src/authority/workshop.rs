@@ -14,12 +14,14 @@ use crate::{
     },
     bundle::{self, Bundle, ClientMaterial, Format, Key, Part, Passphrase, ServerMaterial},
     files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
+    findings::bundle::proof::Anchor,
     inventory::{Digest, Peer, Role},
     name::Name,
     openvpn::{
         tls_crypt_v2::{ClientKey, ServerKey},
         StaticKey,
     },
+    pki::SignedLeaf,
     secret::Secret,
     settings::{ControlChannel, Settings},
     store::View,
@@ -42,7 +44,7 @@ pub(super) struct Workshop<'w> {
 
 /// What all bundles of an act hold.
 pub(super) struct Shared {
-    pub ca_pem: String,
+    pub authority: Anchor,
     /// As it is in the store: the servers'.
     pub control_key: Secret,
     /// Only where a server is among the peers, since a CRL may be large.
@@ -69,6 +71,8 @@ pub(super) struct Own {
     pub name: Name,
     pub role: Role,
     pub certificate_pem: String,
+    /// That certificate as it was signed in this act; none where it was signed before.
+    pub signed: Option<SignedLeaf>,
     pub key: Key,
     /// To whom its bundles are encrypted, as it is on record.
     pub recipients: Vec<String>,
@@ -109,8 +113,8 @@ impl Workshop<'_> {
             return Ok(None);
         }
         let control_key = self.control_key(shared, own.role)?;
-        let meant = Meant::of(&own, &control_key, shared.now);
-        let ca_pem = shared.ca_pem.clone();
+        let meant = Meant::of(&own, &control_key, shared);
+        let ca_pem = shared.authority.pem().to_owned();
         match (own.role, &shared.server) {
             (Role::Client, _) => {
                 let Own { name, certificate_pem, key, recipients, .. } = own;
@@ -174,7 +178,7 @@ impl Workshop<'_> {
         own: &Own,
     ) -> Result<Vec<StagedBundle>, AuthorityError> {
         let key = own.key.here(Format::Dir)?;
-        Meant::of(own, &shared.control_key, shared.now).refuse_unfit(&shared.ca_pem, key)?;
+        Meant::of(own, &shared.control_key, shared).refuse_unfit(key)?;
         let [certificate_path, key_path] = CREDENTIALS.map(|name| dir.join(name));
         let stage = |path: PathBuf, bytes: &[u8], visibility| -> Result<StagedBundle, AuthorityError> {
             let file = files::stage(&path, bytes, visibility, Overwrite::Replace, self.owner)?;
@@ -190,7 +194,7 @@ impl Workshop<'_> {
     fn stage_client(
         &self,
         material: &ClientMaterial,
-        meant: &Meant,
+        meant: &Meant<'_>,
         recipients: &[String],
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
@@ -203,7 +207,7 @@ impl Workshop<'_> {
         &self,
         name: &Name,
         material: &ServerMaterial,
-        meant: &Meant,
+        meant: &Meant<'_>,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::server(&self.settings, &self.templates, material, &outputs.order)?;

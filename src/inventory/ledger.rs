@@ -1,7 +1,7 @@
 //! The ledger: the append-only, hash-chained record of every act. Each entry commits to the entry before it and to
 //! digests of all that changed; made with the vault open it carries a MAC. Knows nothing of where it is kept.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use aws_lc_rs::digest::{self, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -404,11 +404,16 @@ impl Hasher {
     }
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 macro_rules! as_hex {
     ($type:ty) => {
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+                self.0.iter().try_for_each(|octet| {
+                    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
+                    f.write_char(digit(octet >> 4)).and_then(|()| f.write_char(digit(octet & 15)))
+                })
             }
         }
         impl Serialize for $type {

@@ -90,13 +90,32 @@ pub fn self_sign(profile: &CaProfile, key: &PrivateKey) -> Result<Vec<u8>, SignE
     Ok(der)
 }
 
+/// A certificate of a server or client that was signed and held against every rule, its signature among them.
+#[derive(Clone)]
+pub struct SignedLeaf {
+    der: Vec<u8>,
+    issuer_der: Vec<u8>,
+}
+
+impl SignedLeaf {
+    /// The certificate.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whether it is this certificate, and was verified by the key in this certificate of its issuer: octet for octet.
+    pub fn is_verified(&self, certificate_der: &[u8], issuer_der: &[u8]) -> bool {
+        self.der == certificate_der && self.issuer_der == issuer_der
+    }
+}
+
 /// Signs the certificate of a server or client. `spki` is the public key that is certified, `key` the issuer's own.
 pub fn sign_leaf(
     profile: &LeafProfile,
     spki: &[u8],
     issuer: &IssuerCertificate,
     key: &PrivateKey,
-) -> Result<Vec<u8>, SignError> {
+) -> Result<SignedLeaf, SignError> {
     may_sign(profile, issuer, key)?;
     let algorithm = Algorithm::of(spki).map_err(SignError::PublicKey)?;
     let key_id = key_id(key_bits(spki)?);
@@ -113,7 +132,7 @@ pub fn sign_leaf(
     };
     let der = sign(&tbs.to_der()?, key)?;
     check::leaf(&der, profile, spki, issuer)?;
-    Ok(der)
+    Ok(SignedLeaf { der, issuer_der: issuer.der().to_vec() })
 }
 
 fn may_sign(profile: &LeafProfile, issuer: &IssuerCertificate, key: &PrivateKey) -> Result<(), SignError> {

@@ -1,11 +1,13 @@
 //! Anybody's certificate as far as it decides whether a connection comes about: names, dates, usages, key, signature.
 //! Refuses nothing that can be read; whoever asks judges.
 
+use std::sync::LazyLock;
+
 use x509_parser::{
     certificate::X509Certificate,
     error::X509Error,
     extensions::ParsedExtension,
-    oid_registry::{self as oid, Oid},
+    oid_registry::{self as oid, Oid, OidRegistry},
     prelude::FromDer,
     public_key::PublicKey,
     x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name},
@@ -229,9 +231,8 @@ fn signature_kind(algorithm: &Oid<'_>) -> SignatureKind {
 
 /// `C=KG, ST=NA, CN=x`: what `verify-x509-name N subject` is compared with (`x509_get_subject`, `ssl_verify_openssl.c`).
 fn one_line(name: &X509Name<'_>) -> String {
-    let registry = oid::OidRegistry::default().with_x509();
     let attribute = |attribute: &AttributeTypeAndValue<'_>| {
-        let known = registry.get(attribute.attr_type()).map(|entry| short(entry.sn()));
+        let known = ATTRIBUTES.get(attribute.attr_type()).map(|entry| short(entry.sn()));
         format!("{}={}", known.unwrap_or(attribute.attr_type().to_id_string()), text(attribute))
     };
     name.iter_attributes().map(attribute).collect::<Vec<_>>().join(", ")
@@ -254,6 +255,9 @@ fn short(name: &str) -> String {
 fn text(attribute: &AttributeTypeAndValue<'_>) -> String {
     attribute.as_str().map_or_else(|_| String::from_utf8_lossy(attribute.as_slice()).into_owned(), str::to_owned)
 }
+
+/// What attributes are called; it takes longer to make than to use.
+static ATTRIBUTES: LazyLock<OidRegistry<'static>> = LazyLock::new(|| OidRegistry::default().with_x509());
 
 /// id-Ed25519 and id-Ed448 (RFC 8410, 3).
 const EDWARDS: [&str; 2] = ["1.3.101.112", "1.3.101.113"];

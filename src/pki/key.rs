@@ -11,7 +11,7 @@ use aws_lc_rs::{
     },
 };
 use der::{asn1::BitStringRef, Encode};
-use rcgen::{RsaKeySize, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use rcgen::{RsaKeySize, PKCS_RSA_SHA256};
 use spki::SubjectPublicKeyInfo;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -60,15 +60,24 @@ pub enum KeyError {
 impl PrivateKey {
     /// Makes a key from the system's randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        let mut made = match algorithm {
-            Algorithm::P256 => rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
-            Algorithm::P384 => rcgen::KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
-            Algorithm::Ed25519 => rcgen::KeyPair::generate_for(&PKCS_ED25519),
-            Algorithm::Rsa2048 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
-            Algorithm::Rsa3072 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
-            Algorithm::Rsa4096 => rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
+        // a curve's key is not written and read again, which would multiply its point twice more
+        let ecdsa = |kind| EcdsaKeyPair::generate(kind).map(|pair| Pair::Ecdsa(algorithm, pair));
+        match algorithm {
+            Algorithm::P256 => Self::from_made(ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING)),
+            Algorithm::P384 => Self::from_made(ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING)),
+            Algorithm::Ed25519 => Self::from_made(Ed25519KeyPair::generate().map(Pair::Ed25519)),
+            Algorithm::Rsa2048 => Self::generate_rsa(RsaKeySize::_2048),
+            Algorithm::Rsa3072 => Self::generate_rsa(RsaKeySize::_3072),
+            Algorithm::Rsa4096 => Self::generate_rsa(RsaKeySize::_4096),
         }
-        .map_err(KeyError::Generation)?;
+    }
+
+    fn from_made(pair: Result<Pair, Unspecified>) -> Result<Self, KeyError> {
+        Self::from_pair(pair.map_err(|_| KeyError::Library("made"))?)
+    }
+
+    fn generate_rsa(size: RsaKeySize) -> Result<Self, KeyError> {
+        let mut made = rcgen::KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size).map_err(KeyError::Generation)?;
         let key = Self::from_pkcs8(made.serialized_der());
         // rcgen does not wipe its copy by itself
         made.zeroize();
@@ -246,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_ed25519_key_of_version_two_is_read() {
-        let made = rcgen::KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let made = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let key = PrivateKey::from_pem(made.serialize_pem().as_bytes()).ok().unwrap();
         assert_eq!(key.algorithm(), Algorithm::Ed25519);
         assert!(key.pkcs8.len() < made.serialized_der().len(), "the public key is left out");

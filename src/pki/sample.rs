@@ -66,7 +66,7 @@ pub(super) fn issuer(algorithm: Algorithm) -> (&'static IssuerCertificate, &'sta
 /// A certificate of this profile under the CA of this kind, whose key it has, too.
 pub(super) fn signed(algorithm: Algorithm, profile: &LeafProfile) -> Vec<u8> {
     let (issuer, key) = issuer(algorithm);
-    sign_leaf(profile, key.spki(), issuer, key).unwrap()
+    sign_leaf(profile, key.spki(), issuer, key).unwrap().der().to_vec()
 }
 
 pub(super) fn crl(number: u64) -> CrlProfile {

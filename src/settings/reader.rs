@@ -222,7 +222,7 @@ fn key_span(table: &Table, name: &str) -> Option<Range<usize>> {
 
 fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
     let before = span.map_or(0, |span| span.start.min(text.len()));
-    1 + text.as_bytes()[..before].split(|&byte| byte == b'\n').skip(1).count()
+    1 + text.as_bytes()[..before].iter().map(|&byte| usize::from(byte == b'\n')).sum::<usize>()
 }
 
 /// The first line that ends inside quotes; none where strings may have several lines.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{config::DbConfig, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::{
     files::{self, FilesystemKind, Overwrite, Visibility},
@@ -167,6 +167,8 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error>
 fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // plans never depend on values here: without this, SQLite prepares half of the statements again for the value it gets
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // FULL: a commit is on the disk before it is said; trusted_schema off: a foreign schema cannot call functions;
     // secure_delete: a key that was dropped, or a vault whose unlocker was, is overwritten, not left in a free page
     connection.execute_batch(

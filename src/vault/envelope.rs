@@ -201,7 +201,7 @@ mod tests {
     fn the_library_of_rage_opens_it() {
         let identity = age::x25519::Identity::generate();
         for form in [Form::Binary, Form::Armored] {
-            let file = sealed(&Envelope::to([Recipient::from(identity.to_public())]), form);
+            let file = sealed(&Envelope::to([Recipient::parse(&identity.to_public().to_string()).unwrap()]), form);
             assert_eq!(age::decrypt(&identity, &plain(&file).unwrap()).unwrap(), profile().expose());
         }
     }

@@ -3,24 +3,26 @@
 
 use age::{
     plugin,
-    secrecy::ExposeSecret,
     ssh::{self, UnsupportedKey},
-    x25519, Identity,
+    Identity,
 };
 
 use super::{
     plugin::{binary, Plugins},
     ssh as wire,
     unlocker::key_file_text,
+    x25519,
 };
 use crate::{name::escape, secret::Secret};
 
 /// The private keys of one file.
 #[derive(Default)]
 pub struct IdentityFile {
-    keys: Vec<Box<dyn Identity + Send + Sync>>,
-    locked: Option<ssh::EncryptedKey>,
+    /// age's own.
     own: Vec<x25519::Identity>,
+    /// All others that can be used.
+    others: Vec<Box<dyn Identity + Send + Sync>>,
+    locked: Option<ssh::EncryptedKey>,
     /// Keys of plugins that were not found yet.
     plugins: Vec<plugin::Identity>,
 }
@@ -85,7 +87,7 @@ impl IdentityFile {
         let Some(key) = &self.locked else { return Ok(()) };
         let text = passphrase.expose_text().ok_or(IdentityError::WrongPassphrase)?;
         let key = key.decrypt(text.to_owned().into()).map_err(|_| IdentityError::WrongPassphrase)?;
-        self.keys.push(Box::new(ssh::Identity::from(key)));
+        self.others.push(Box::new(ssh::Identity::from(key)));
         self.locked = None;
         Ok(())
     }
@@ -99,19 +101,20 @@ impl IdentityFile {
     pub fn connect(&mut self, plugins: &Plugins) -> Result<(), IdentityError> {
         for key in std::mem::take(&mut self.plugins) {
             let found = plugins.identity(&key).map_err(|_| IdentityError::PluginMissing(binary(key.plugin())))?;
-            self.keys.push(Box::new(found));
+            self.others.push(Box::new(found));
         }
         Ok(())
     }
 
     /// The text of a `vault.key` with the one key that belongs to this recipient, when it is among them.
     pub fn key_file_of(&self, recipient: &str) -> Option<Secret> {
-        let found = self.own.iter().find(|key| key.to_public().to_string() == recipient)?;
-        Some(key_file_text(recipient, found.to_string().expose_secret()))
+        let found = self.own.iter().find(|key| key.recipient_text() == recipient)?;
+        Some(key_file_text(recipient, found.text()))
     }
 
     pub(super) fn keys(&self) -> Vec<&dyn Identity> {
-        self.keys.iter().map(|key| &**key as &dyn Identity).collect()
+        let own = self.own.iter().map(|key| key as &dyn Identity);
+        own.chain(self.others.iter().map(|key| &**key as &dyn Identity)).collect()
     }
 }
 
@@ -133,10 +136,9 @@ fn age_keys(text: &str) -> Result<IdentityFile, IdentityError> {
             continue;
         }
         let key: x25519::Identity = line.parse().map_err(|_| not_an_identity(index + 1, line))?;
-        file.own.push(key.clone());
-        file.keys.push(Box::new(key));
+        file.own.push(key);
     }
-    if file.keys.is_empty() && file.plugins.is_empty() {
+    if file.own.is_empty() && file.plugins.is_empty() {
         return Err(IdentityError::Empty);
     }
     Ok(file)
@@ -167,7 +169,7 @@ fn ssh_key(text: &str) -> Result<IdentityFile, IdentityError> {
         ssh::Identity::Encrypted(key) => Ok(IdentityFile { locked: Some(key), ..IdentityFile::default() }),
         ssh::Identity::Unsupported(key) => Err(unsupported(&key)),
         key @ ssh::Identity::Unencrypted(_) => {
-            Ok(IdentityFile { keys: vec![Box::new(key)], ..IdentityFile::default() })
+            Ok(IdentityFile { others: vec![Box::new(key)], ..IdentityFile::default() })
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use std::{fmt, str::FromStr};
 
-use age::{plugin, ssh::ParseRecipientKeyError, x25519};
+use age::{plugin, ssh::ParseRecipientKeyError};
 
-use super::{plugin::Plugins, ssh, VaultError};
+use super::{plugin::Plugins, ssh, x25519, VaultError};
 use crate::name::escape;
 
 /// A public key: `age1…`, `ssh-ed25519 …`, `ssh-rsa …` or `age1NAME1…` of a plugin.
@@ -85,6 +85,12 @@ impl Recipient {
         matches!(self.key, PublicKey::Plugin(_))
     }
 
+    /// That of this private key.
+    pub(super) fn of(identity: &x25519::Identity) -> Self {
+        let key = PublicKey::Age(identity.recipient().clone());
+        Self { key, text: identity.recipient_text(), comment: None }
+    }
+
     pub(super) fn key(&self, plugins: &Plugins) -> Result<Box<dyn age::Recipient + '_>, VaultError> {
         Ok(match &self.key {
             PublicKey::Age(key) => Box::new(key.clone()),
@@ -93,12 +99,6 @@ impl Recipient {
                 plugins.recipient(key).map_err(|_| VaultError::PluginMissing(super::plugin::binary(key.plugin())))?,
             ),
         })
-    }
-}
-
-impl From<x25519::Recipient> for Recipient {
-    fn from(key: x25519::Recipient) -> Self {
-        Self { text: key.to_string(), key: PublicKey::Age(key), comment: None }
     }
 }
 
@@ -142,7 +142,7 @@ enum PublicKey {
 
 fn age_key(text: &str) -> Result<Recipient, RecipientError> {
     if let Ok(key) = text.parse::<x25519::Recipient>() {
-        return Ok(key.into());
+        return Ok(Recipient { key: PublicKey::Age(key), text: text.to_owned(), comment: None });
     }
     // `age1NAME1…` in Bech32: the last `1` ends the prefix, since no `1` is among the data characters
     let inner = text.rfind('1').and_then(|end| text.get("age1".len()..end)).unwrap_or_default();

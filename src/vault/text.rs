@@ -3,10 +3,9 @@
 
 use std::{fmt::Write, str::FromStr};
 
-use age::{secrecy::ExposeSecret, x25519};
 use zeroize::Zeroizing;
 
-use super::{Content, VaultError, VaultKeys};
+use super::{x25519, Content, VaultError, VaultKeys};
 use crate::secret::Secret;
 
 /// The text, four lines.
@@ -17,7 +16,7 @@ pub(super) fn write(vault: &VaultKeys) -> Secret {
     push_hex(&mut text, CA, &vault.ca_sha256);
     push_hex(&mut text, MAC, &vault.mac_key);
     text.push('\n');
-    text.push_str(vault.identity.to_string().expose_secret());
+    text.push_str(vault.identity.text());
     text.push('\n');
     Secret::from(text)
 }
@@ -87,7 +86,7 @@ mod tests {
         let again = read(text.expose()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(again.ca_sha256(), &[0xab; 32]);
         assert_eq!(*again.mac_key, [0x0c; 32]);
-        assert_eq!(again.identity.to_string().expose_secret(), vault.identity.to_string().expose_secret());
+        assert_eq!(again.identity.text(), vault.identity.text());
         assert!(text.expose().len() < LENGTH);
     }
 

@@ -1,14 +1,14 @@
 //! What locks the vault and what opens it: one age file for each unlocker, each with the whole vault in it.
 //! Refuses to know where these files are kept and who asks for a passphrase.
 
-use age::{scrypt, secrecy::ExposeSecret, x25519};
+use age::scrypt;
 
 use super::{
     age_file::{self, MOST_WORK},
     identity::IdentityFile,
     plugin::Plugins,
     recipient::Recipient,
-    text, Content, VaultError, VaultKeys,
+    text, x25519, Content, VaultError, VaultKeys,
 };
 use crate::secret::Secret;
 
@@ -34,8 +34,8 @@ impl Unlocker {
     /// An unlocker with a fresh identity, and the text of the `vault.key` that holds it: an identity file of age.
     pub fn fresh_key_file() -> (Self, Secret) {
         let identity = x25519::Identity::generate();
-        let recipient = Recipient::from(identity.to_public());
-        let text = key_file_text(&recipient.to_string(), identity.to_string().expose_secret());
+        let recipient = Recipient::of(&identity);
+        let text = key_file_text(&recipient.to_string(), identity.text());
         (Self::KeyFile(recipient), text)
     }
 

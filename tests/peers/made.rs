@@ -44,8 +44,8 @@ impl Made {
         let key = PrivateKey::generate(Algorithm::P256).expect("a key");
         let name = Name::parse(name).expect("a name");
         let profile = LeafProfile { name, role, serial, validity: year(self.now), addresses: Vec::new() };
-        let der = sign_leaf(&profile, key.spki(), &self.issuer, &self.key).expect("a certificate");
-        (certificate_pem(&der), key.to_pem())
+        let signed = sign_leaf(&profile, key.spki(), &self.issuer, &self.key).expect("a certificate");
+        (certificate_pem(signed.der()), key.to_pem())
     }
 
     /// A CRL with these serials.

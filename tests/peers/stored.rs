@@ -61,7 +61,7 @@ fn fill(site: &Site, serials: &[Serial]) -> Vec<String> {
         let name = Name::parse(&format!("peer{index}")).unwrap();
         let validity = Validity::of_days(now, 30, 0);
         let profile = LeafProfile { name: name.clone(), role: Role::Client, serial, validity, addresses: Vec::new() };
-        let der = sign_leaf(&profile, key.spki(), unlocked.issuer().unwrap(), &issuer_key).unwrap();
+        let signed = sign_leaf(&profile, key.spki(), unlocked.issuer().unwrap(), &issuer_key).unwrap();
         let holder = Some(Holder {
             name: name.clone(),
             role: Role::Client,
@@ -79,13 +79,15 @@ fn fill(site: &Site, serials: &[Serial]) -> Vec<String> {
             bundle: None,
             recipients: Vec::new(),
         };
-        for change in
-            [Change::Certificate(certificate), Change::CertificateDer(serial, der.clone()), Change::Peer(peer)]
-        {
+        for change in [
+            Change::Certificate(certificate),
+            Change::CertificateDer(serial, signed.der().to_vec()),
+            Change::Peer(peer),
+        ] {
             writing.record(&change).unwrap();
         }
         events.push(Event::Issued { name, serial });
-        made.push(certificate_pem(&der));
+        made.push(certificate_pem(signed.der()));
     }
     let mac = |hash: &[u8]| unlocked.vault.mac(hash);
     let (act, by) = (ActId([1; 16]), "a test".to_owned());

@@ -12,7 +12,7 @@ use crate::{
     pki::{
         self,
         inspect::{KeyKind, SignatureKind, Signed, DIGITAL_SIGNATURE, KEY_AGREEMENT},
-        Inspected, KeyLock, Pkcs12Error, PrivateKey,
+        Inspected, KeyLock, Pkcs12Error, PrivateKey, SignedLeaf,
     },
     secret::Secret,
     time::Time,
@@ -278,7 +278,7 @@ fn chain(certificate: &Inspected, place: Place<'_>, subjects: &Subjects<'_>, aga
     if against.other.is_some() || subjects.authorities.is_empty() {
         return;
     }
-    match hangs_from(certificate, &subjects.authorities, &subjects.extra, against.now) {
+    match hangs_from(certificate, &subjects.authorities, &subjects.extra, against.now, None) {
         Signed::Yes => {}
         Signed::Unverified => faults.notes(place, "the signature of the certificate is of a kind that was not verified here"),
         Signed::No => faults.warns(
@@ -297,14 +297,25 @@ fn certificate_issuer(certificate: &Inspected) -> String {
 
 /// Whether a chain leads from a certificate through others to a root among `anchors`. As OpenSSL builds it: a root is
 /// self-issued, each CA may sign, and its pathLenConstraint holds (RFC 5280, 6.1.4). Whether a CA has ended is said apart.
-pub(super) fn hangs_from(certificate: &Inspected, anchors: &[Inspected], between: &[Inspected], now: Time) -> Signed {
+/// A signature that was verified already when it was made is not verified again.
+pub(super) fn hangs_from(
+    certificate: &Inspected,
+    anchors: &[Inspected],
+    between: &[Inspected],
+    now: Time,
+    verified: Option<&SignedLeaf>,
+) -> Signed {
     let mut verdict = Signed::Yes;
     let mut below = certificate;
     for depth in 0..LONGEST_CHAIN {
         let signed = |issuer| {
             let issuer: &Inspected = issuer;
             let room = issuer.authority.flatten().is_none_or(|most| most >= depth);
-            let signed = if issuer.may_sign() && room { below.signed_by(issuer) } else { Signed::No };
+            let signed = match verified {
+                _ if !issuer.may_sign() || !room => Signed::No,
+                Some(leaf) if leaf.is_verified(&below.der, &issuer.der) => Signed::Yes,
+                _ => below.signed_by(issuer),
+            };
             (signed != Signed::No).then_some((issuer, signed))
         };
         let all = || anchors.iter().chain(between);

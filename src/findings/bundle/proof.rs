@@ -2,6 +2,8 @@
 //! handed over.
 //! Knows not how it was made; what is expected of it comes in.
 
+use std::borrow::Cow;
+
 use super::{
     check,
     identity::{self, ended, hangs_from},
@@ -14,18 +16,49 @@ use crate::{
     inventory::Role,
     name::escape,
     openvpn::StaticKey,
-    pki::{self, inspect::Signed, Inspected},
+    pki::{self, inspect::Signed, Inspected, SignedLeaf},
     secret::Secret,
     time::Time,
 };
+
+/// The CA of all bundles of an act, read once.
+pub struct Anchor {
+    pem: String,
+    certificates: Vec<Inspected>,
+}
+
+impl Anchor {
+    /// Reads the CA's certificate, PEM; none when it is no certificate.
+    pub fn of(pem: String) -> Option<Self> {
+        let certificates = inspected(pem.as_bytes()).ok()?;
+        Some(Self { pem, certificates })
+    }
+
+    /// As bundles hold it.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// What stands in a bundle as its CA: read anew unless it is this one, octet for octet.
+    fn read(&self, text: &[u8]) -> Result<Cow<'_, [Inspected]>, String> {
+        if text == self.pem.as_bytes() {
+            return Ok(Cow::Borrowed(&self.certificates));
+        }
+        inspected(text).map(Cow::Owned)
+    }
+}
 
 /// What a bundle is expected to hold.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     /// Whose it is.
     pub role: Role,
+    /// The CA of the act.
+    pub authority: &'a Anchor,
     /// The certificate, PEM.
     pub certificate_pem: &'a str,
+    /// That certificate as it was signed, where that was in this act: its signature is not verified twice.
+    pub signed: Option<&'a SignedLeaf>,
     /// The control channel key as it is written.
     pub control_key: &'a Secret,
     /// Whether it holds the private key; else its owner keeps that.
@@ -47,8 +80,8 @@ pub fn broken_pkcs12(bytes: &[u8], expected: &Expected) -> Option<String> {
 }
 
 /// The same of a server's certificate and key that go where the server runs, beside what is there already.
-pub fn broken_credentials(ca_pem: &str, key_pem: &Secret, expected: &Expected) -> Option<String> {
-    prove_credentials(ca_pem, key_pem, expected).err()
+pub fn broken_credentials(key_pem: &Secret, expected: &Expected) -> Option<String> {
+    prove_credentials(key_pem, expected).err()
 }
 
 /// What keeps a profile from working that was put together by its owner, who knows of no server: anything that fails
@@ -62,15 +95,14 @@ pub fn flaw(package: &Package, now: Time) -> Option<String> {
     let profile = Profile::read(package.profile.bytes.expose());
     let subjects = identity::check(&profile, &Credentials::of(package, &profile), &against, &mut Faults::default());
     let (own, _) = subjects.own.as_ref()?;
-    let hangs = hangs_from(own, &subjects.authorities, &subjects.extra, now) != Signed::No;
+    let hangs = hangs_from(own, &subjects.authorities, &subjects.extra, now, None) != Signed::No;
     (!hangs).then(|| "the CA in it did not sign the certificate".to_owned())
 }
 
-fn prove_credentials(ca_pem: &str, key_pem: &Secret, expected: &Expected) -> Result<(), String> {
-    let read = |what: &str, pem: &str| inspected(pem.as_bytes()).map_err(|why| format!("{what} {why}"));
-    let (authorities, own) = (read("the CA", ca_pem)?, read("the certificate", expected.certificate_pem)?);
+fn prove_credentials(key_pem: &Secret, expected: &Expected) -> Result<(), String> {
+    let own = inspected(expected.certificate_pem.as_bytes()).map_err(|why| format!("the certificate {why}"))?;
     let own = own.first().ok_or("there is no certificate")?;
-    certified(own, &authorities, expected)?;
+    certified(own, &expected.authority.certificates, expected)?;
     own_key(key_pem.expose(), own, expected)
 }
 
@@ -86,11 +118,17 @@ fn prove(package: &Package, expected: &Expected) -> Result<(), String> {
         Role::Server => return prove_server(package, expected),
     }
     control_key(&profile, &credentials, expected)?;
-    let authorities = certificates(&credentials, "ca")?;
+    let authorities = match credentials.piece("ca") {
+        None => Cow::default(),
+        Some(piece) => expected.authority.read(piece.bytes).map_err(|why| format!("`ca` in it {why}"))?,
+    };
     if let Some(piece) = credentials.piece("pkcs12") {
         return prove_pkcs12(piece.bytes, expected);
     }
-    let own = certificates(&credentials, "cert")?;
+    let own = match credentials.piece("cert") {
+        None => Vec::new(),
+        Some(piece) => inspected(piece.bytes).map_err(|why| format!("`cert` in it {why}"))?,
+    };
     let own = own.first().ok_or("it holds no certificate")?;
     certified(own, &authorities, expected)?;
     if !expected.with_key {
@@ -118,8 +156,9 @@ fn prove_server(package: &Package, expected: &Expected) -> Result<(), String> {
         let found = package.parts.iter().find(|part| part.name == name);
         found.map(|part| part.bytes.expose()).ok_or_else(|| format!("it holds no `{name}`"))
     };
-    let read = |name: &str| inspected(file(name)?).map_err(|why| format!("`{name}` in it {why}"));
-    let (authorities, own) = (read("ca.crt")?, read("server.crt")?);
+    let unread = |name: &str, why| format!("`{name}` in it {why}");
+    let authorities = expected.authority.read(file("ca.crt")?).map_err(|why| unread("ca.crt", why))?;
+    let own = inspected(file("server.crt")?).map_err(|why| unread("server.crt", why))?;
     let own = own.first().ok_or("it holds no certificate")?;
     certified(own, &authorities, expected)?;
     same_key(file("ta.key")?, "ta.key", expected)?;
@@ -143,12 +182,15 @@ fn control_key(profile: &Profile<'_>, credentials: &Credentials<'_>, expected: &
 
 fn same_key(text: &[u8], word: &str, expected: &Expected) -> Result<(), String> {
     let wanted = expected.control_key.expose();
+    if text.trim_ascii() == wanted.trim_ascii() {
+        return Ok(());
+    }
     let same = match StaticKey::parse(wanted) {
         Ok(wanted) => {
             StaticKey::parse(text).map_err(|error| error.to_string())?.to_pem().expose() == wanted.to_pem().expose()
         }
-        // a client's own key of tls-crypt-v2, or the servers'
-        Err(_) => text.trim_ascii() == wanted.trim_ascii(),
+        // a client's own key of tls-crypt-v2, or the servers', which has one form
+        Err(_) => false,
     };
     same.then_some(()).ok_or_else(|| format!("the key in `{word}` is not the one that was meant"))
 }
@@ -165,7 +207,7 @@ fn certified(own: &Inspected, authorities: &[Inspected], expected: &Expected) ->
             return Err(format!("{whose} {ended}"));
         }
     }
-    if hangs_from(own, authorities, &[], expected.now) != Signed::Yes {
+    if hangs_from(own, authorities, &[], expected.now, expected.signed) != Signed::Yes {
         return Err("the CA in it did not sign the certificate".to_owned());
     }
     let fits = own.purposes.is_some_and(|purposes| match expected.role {
@@ -186,13 +228,6 @@ fn prove_pkcs12(bytes: &[u8], expected: &Expected) -> Result<(), String> {
     certified(own, &authorities, expected)?;
     let signs = pki::proves(&opened.key, &own.spki);
     signs.then_some(()).ok_or_else(|| "the private key in its PKCS#12 is not that of the certificate".to_owned())
-}
-
-fn certificates(credentials: &Credentials<'_>, name: &str) -> Result<Vec<Inspected>, String> {
-    match credentials.piece(name) {
-        None => Ok(Vec::new()),
-        Some(piece) => inspected(piece.bytes).map_err(|why| format!("`{name}` in it {why}")),
-    }
 }
 
 fn piece<'c, 'a>(credentials: &'c Credentials<'a>, name: &str) -> Result<&'c Piece<'a>, String> {

@@ -26,7 +26,7 @@ pub(super) fn check(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &Othe
 /// Whether the server takes the client.
 pub(super) fn check_client(subjects: &Subjects<'_>, other: &OtherSide, now: Time, faults: &mut Faults) {
     if let (Some((certificate, place)), false) = (&subjects.own, other.authorities.is_empty()) {
-        match hangs_from(certificate, &other.authorities, &subjects.extra, now) {
+        match hangs_from(certificate, &other.authorities, &subjects.extra, now, None) {
             Signed::Yes => {}
             Signed::Unverified => {
                 faults.notes(*place, "the signature of the certificate is of a kind that was not verified here");
@@ -71,7 +71,7 @@ fn answers(profile: &Profile<'_>, subjects: &Subjects<'_>, other: &OtherSide, no
     let asks = profile.last("remote-cert-tls").is_some_and(|directive| directive.parameter(1) == Some("server"));
     for server in &other.certificates {
         let name = escape(server.common_names.last().map_or("", String::as_str));
-        if !subjects.authorities.is_empty() && hangs_from(server, &subjects.authorities, &[], now) == Signed::No {
+        if !subjects.authorities.is_empty() && hangs_from(server, &subjects.authorities, &[], now, None) == Signed::No {
             match ended(server, now) {
                 Some(ended) => faults.fails(place, format!("the certificate of the server `{name}` {ended}")),
                 None => faults.fails(place, format!("no CA in `ca` signed the certificate of the server `{name}`")),

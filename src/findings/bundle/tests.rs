@@ -8,7 +8,11 @@ use rcgen::{
 };
 
 use super::*;
-use crate::import::{archive, Origin, Part};
+use crate::{
+    import::{archive, Origin, Part},
+    pki::{self, Algorithm, CaProfile, IssuerCertificate, LeafProfile, PrivateKey, SignedLeaf},
+    validity::Validity,
+};
 
 /// A CA of another program.
 fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -158,7 +162,10 @@ fn a_servers_credentials_are_proven_before_they_go_where_it_runs() {
     };
     let broken = |ca: &str, certificate: &str, key: &KeyPair| {
         let nothing = Secret::new(Vec::new());
+        let authority = proof::Anchor::of(ca.to_owned()).unwrap();
         let expected = proof::Expected {
+            authority: &authority,
+            signed: None,
             role: crate::inventory::Role::Server,
             certificate_pem: certificate,
             control_key: &nothing,
@@ -166,14 +173,14 @@ fn a_servers_credentials_are_proven_before_they_go_where_it_runs() {
             passphrase: None,
             now: Time::parse("2026-11-22").unwrap(),
         };
-        proof::broken_credentials(ca, &Secret::from(key.serialize_pem()), &expected)
+        proof::broken_credentials(&Secret::from(key.serialize_pem()), &expected)
     };
     let good = made(&|_| {});
     assert_eq!(broken(&ca.pem(), &good, &key), None);
+    assert!(proof::Anchor::of(String::new()).is_none());
     for (found, why) in [
         (broken(&other.pem(), &good, &key), "the CA in it did not sign the certificate"),
         (broken(&ca.pem(), &good, &foreign), "the private key in it is not that of the certificate"),
-        (broken("", &good, &key), "the CA holds no certificate"),
         (
             broken(&ca.pem(), &made(&|params| params.not_after = rcgen::date_time_ymd(2026, 1, 1)), &key),
             "the certificate in it ended on 2026-01-01",
@@ -185,6 +192,51 @@ fn a_servers_credentials_are_proven_before_they_go_where_it_runs() {
     ] {
         assert!(found.as_ref().is_some_and(|found| found.starts_with(why)), "{why}: {found:?}");
     }
+}
+
+/// The proof of a profile with this CA in it, made of a certificate that is as it was signed under another, or not.
+fn proof_under(ca: &[u8], certificate: &SignedLeaf, key: &PrivateKey, signed: Option<&SignedLeaf>) -> Option<String> {
+    let (ca, own) = (pki::certificate_pem(ca), pki::certificate_pem(certificate.der()));
+    let nothing = Secret::new(Vec::new());
+    let text = text(&ca, &own, key.to_pem().expose_text().unwrap()) + "<tls-crypt>\n</tls-crypt>\n";
+    let authority = proof::Anchor::of(ca).unwrap();
+    let expected = proof::Expected {
+        role: crate::inventory::Role::Client,
+        authority: &authority,
+        certificate_pem: &own,
+        signed,
+        control_key: &nothing,
+        with_key: true,
+        passphrase: None,
+        now: Time::parse("2026-11-22").unwrap(),
+    };
+    proof::broken(&package(text.as_bytes()), &expected)
+}
+
+#[test]
+fn a_signature_that_was_verified_counts_for_its_own_certificate_and_ca_alone() {
+    let validity = Validity::of_days(Time::parse("2026-11-21").unwrap(), 30, 0);
+    let profile = |name: &str, octet: u8| LeafProfile {
+        name: name.parse().unwrap(),
+        role: crate::inventory::Role::Client,
+        serial: Serial::fresh([octet; 16]),
+        validity,
+        addresses: Vec::new(),
+    };
+    let ca = CaProfile { common_name: "twins".to_owned(), serial: Serial::fresh([1; 16]), validity };
+    let made = || PrivateKey::generate(Algorithm::P256).ok().unwrap();
+    let (key, twin_key, own) = (made(), made(), made());
+    let [one, twin] = [&key, &twin_key].map(|key| pki::self_sign(&ca, key).unwrap());
+    let issuer = IssuerCertificate::parse(&one).unwrap();
+    let signed = |name: &str, octet| pki::sign_leaf(&profile(name, octet), own.spki(), &issuer, &key).unwrap();
+    let (leaf, other) = (signed("client1", 2), signed("client1", 3));
+    for verified in [None, Some(&leaf), Some(&other)] {
+        assert_eq!(proof_under(&one, &leaf, &own, verified), None);
+        let why = proof_under(&twin, &leaf, &own, verified);
+        assert_eq!(why.as_deref(), Some("the CA in it did not sign the certificate"));
+    }
+    assert!(leaf.is_verified(leaf.der(), &one) && !leaf.is_verified(other.der(), &one));
+    assert!(!leaf.is_verified(leaf.der(), &twin));
 }
 
 proptest! {
