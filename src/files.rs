@@ -10,6 +10,7 @@ mod modes;
 mod nursery;
 mod ownership;
 mod stage;
+mod tray;
 
 use std::{
     ffi::OsString,
@@ -30,6 +31,7 @@ pub use nursery::Nursery;
 pub(crate) use ownership::quoted;
 pub use ownership::{authority_directory_faults, check_authority_directory, DirectoryFault};
 pub use stage::{release_all, stage, Staged, Unreleased};
+pub use tray::{spare_descriptors, Tray};
 
 use folder::Folder;
 

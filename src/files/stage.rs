@@ -126,11 +126,27 @@ pub(super) struct Shape {
     pub(super) changed_from: Option<i64>,
     /// False as on a file system without unnamed files; tests say so.
     pub(super) unnamed: bool,
+    pub(super) durable: Durable,
+}
+
+/// When the bytes of an unnamed file are made durable. Those of a file that is written under a name are at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durable {
+    /// When they are written.
+    AtOnce,
+    /// With those of others, by whoever says so.
+    Together,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { visibility: Visibility::Private, owner: None, changed_from: None, unnamed: true }
+        Self {
+            visibility: Visibility::Private,
+            owner: None,
+            changed_from: None,
+            unnamed: true,
+            durable: Durable::AtOnce,
+        }
     }
 }
 
@@ -139,7 +155,7 @@ impl Content {
     pub(super) fn prepare(folder: &Folder, bytes: &[u8], shape: Shape) -> Result<Self, FileError> {
         let unnamed = if shape.unnamed { folder.unnamed()? } else { None };
         let body = match unnamed {
-            Some(file) => Body::Unnamed(shape.fill(file, bytes, &folder.path)?),
+            Some(file) => Body::Unnamed(shape.fill(file, bytes, shape.durable, &folder.path)?),
             None => Body::Held(Secret::new(bytes.to_vec())),
         };
         Ok(Self { body, shape })
@@ -155,7 +171,7 @@ impl Content {
             Body::Unnamed(file) => folder.link(file, name),
             Body::Held(bytes) => {
                 let file = folder.create(name)?;
-                self.shape.fill(file, bytes.expose(), &folder.path.join(name)).map(drop)
+                self.shape.fill(file, bytes.expose(), Durable::AtOnce, &folder.path.join(name)).map(drop)
             }
         }
     }
@@ -167,7 +183,7 @@ impl Content {
                 let hidden = Hidden::create(folder, name)?;
                 let path = folder.path.join(name);
                 let file = hidden.descriptor.try_clone().map_err(|error| FileError::from_io(&path, "write", error))?;
-                self.shape.fill(file, bytes.expose(), &path)?;
+                self.shape.fill(file, bytes.expose(), Durable::AtOnce, &path)?;
                 Ok(hidden)
             }
         }
@@ -176,14 +192,16 @@ impl Content {
 
 impl Shape {
     /// Owner and mode first, so that the bytes are never in a file that others may open.
-    fn fill(self, file: OwnedFd, bytes: &[u8], path: &Path) -> Result<OwnedFd, FileError> {
+    fn fill(self, file: OwnedFd, bytes: &[u8], durable: Durable, path: &Path) -> Result<OwnedFd, FileError> {
         let fault = |errno| FileError::from_errno(path, "write", errno);
         modes::set(&file, self.owner, self.visibility.file_mode()).map_err(fault)?;
         let mut file = std::fs::File::from(file);
         file.write_all(bytes).map_err(|error| FileError::from_io(path, "write", error))?;
         let file = OwnedFd::from(file);
         self.move_time_on(&file).map_err(fault)?;
-        rustix::fs::fsync(&file).map_err(fault)?;
+        if durable == Durable::AtOnce {
+            rustix::fs::fsync(&file).map_err(fault)?;
+        }
         Ok(file)
     }
 
