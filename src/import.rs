@@ -5,6 +5,7 @@ pub mod archive;
 pub mod credentials;
 mod others;
 pub mod package;
+pub mod people;
 pub mod profile;
 
 pub use credentials::{Credentials, Piece};

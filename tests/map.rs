@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("settings", &["inventory", "openvpn", "pki", "template"]),
     ("template", &["openvpn", "settings"]),
     ("bundle", &["inventory", "openvpn", "pki", "settings", "template"]),
-    ("import", &["openvpn", "pki"]),
+    ("import", &["inventory", "openvpn", "pki"]),
     ("handshake", &["pki"]),
     ("findings", &["bundle", "handshake", "import", "inventory", "openvpn", "pki"]),
     ("vault", &[]),
