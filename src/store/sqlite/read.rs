@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use rusqlite::{params, OptionalExtension, Params, Row};
+use rusqlite::{params, Params, Row};
 
 use super::{fault, Session};
 use crate::{
@@ -347,7 +347,7 @@ impl View for Session<'_> {
     }
 }
 
-fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
+pub(super) fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     row.get(column).map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))
 }
 
@@ -504,6 +504,6 @@ const CERTIFICATES: &str =
 /// The row's own id of a certificate.
 pub(super) fn certificate_id(session: &Session<'_>, serial: &Serial) -> Result<i64, StoreError> {
     let sql = "SELECT id FROM certificate WHERE serial = ?1";
-    let found = session.transaction.query_row(sql, [serial.octets()], |row| row.get(0)).optional().map_err(fault)?;
+    let found = session.one(sql, [serial.octets()], |row| cell(row, "id"))?;
     found.ok_or_else(|| StoreError::Damaged(format!("there is no certificate serial:{serial}")))
 }

@@ -1,11 +1,11 @@
 //! What the SQLite back end writes: facts in, one ledger entry for all of them, one commit.
 //! Nothing else in the program changes the database.
 
-use rusqlite::{params, OptionalExtension};
+use rusqlite::params;
 
 use super::{
     fault,
-    read::{certificate_id, signed},
+    read::{cell, certificate_id, signed},
     Session,
 };
 use crate::{
@@ -58,7 +58,7 @@ impl Session<'_> {
         let Some(holder) = &certificate.holder else { return Ok(None) };
         let sql = "SELECT id FROM peer WHERE folded = ?1";
         let folded = holder.name.folded();
-        let known = self.transaction.query_row(sql, [&folded], |row| row.get(0)).optional().map_err(fault)?;
+        let known = self.one(sql, [&folded], |row| cell(row, "id"))?;
         if known.is_some() {
             return Ok(known);
         }
