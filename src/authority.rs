@@ -22,6 +22,7 @@ mod admission;
 pub mod after;
 pub mod backup;
 mod credential;
+mod crew;
 pub mod deliver;
 mod error;
 pub mod export;
@@ -49,6 +50,7 @@ pub mod unlocker;
 pub mod verdict;
 mod workshop;
 
+pub use crew::{Stop, Stopped};
 pub use error::AuthorityError;
 pub use sealing::Sealing;
 pub use unlock::{Keyholder, KeyholderError, Unlocked};

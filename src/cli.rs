@@ -19,6 +19,7 @@ mod forget;
 mod generate;
 mod init;
 mod install;
+mod interrupt;
 mod issue;
 mod kick;
 mod list;

@@ -18,7 +18,7 @@
 //! - [`openvpn`]: directives and their quoting, `ta.key`, Diffie-Hellman groups, what configurations are made of.
 //! - [`render`]: files for the host, such as units of systemd.
 //! - [`bundle`]: what a peer needs, as one file, a zip, a directory or PKCS#12.
-//! - [`import`]: profiles, archives and keys of other programs, read.
+//! - [`import`]: profiles, archives and keys of other programs, and lists of people, read.
 //! - [`handshake`]: TLS between two ends in memory, and who refuses whom.
 //! - [`findings`]: what is due, wrong or worth knowing, and who is locked out when.
 //!
@@ -47,21 +47,21 @@
 //! 4. In one consistent view ([`Store::snapshot`](store::Store::snapshot)) the name is free, or the act ends.
 //! 5. [`Authority::unlock`](authority::Authority::unlock) opens the vault ([`vault::open_any`]) with what a
 //!    [`Keyholder`](authority::Keyholder) brings: a passphrase or an identity.
-//! 6. [`PrivateKey::generate`](pki::PrivateKey::generate) makes the key, before anyone else has to wait.
+//! 6. [`PrivateKey::generate`](pki::PrivateKey::generate) makes the key, and [`VaultKeys::seal`](vault::VaultKeys::seal)
+//!    seals it to its [`Binding`](vault::Binding), before anyone else has to wait; [`World::random`](world::World::random)
+//!    gives the bytes of [`Serial::fresh`](serial::Serial::fresh). For many names all cores do this, one batch ahead.
 //! 7. [`Store::begin`](store::Store::begin) opens the one writing transaction; the name is looked up again.
 //! 8. [`trust::check`](authority::trust::check) holds the store against its ledger; on a mismatch nothing is issued.
 //! 9. [`Unlocked`](authority::Unlocked) gives the CA's key, compared with its certificate.
-//! 10. [`World::random`](world::World::random) gives the bytes of [`Serial::fresh`](serial::Serial::fresh).
-//! 11. [`pki::sign_leaf`] signs, reads back what it signed, and holds it against every rule.
-//! 12. [`VaultKeys::seal`](vault::VaultKeys::seal) seals the key to its [`Binding`](vault::Binding), and
-//!     [`Writing::record`](store::Writing::record) takes over each [`Change`](inventory::Change).
-//! 13. [`bundle::client_ovpn`] makes the bundle, and [`files::stage`] writes it to the disk as a file without a name:
+//! 10. [`pki::sign_leaf`] signs, reads back what it signed, and holds it against every rule.
+//! 11. [`bundle::client_ovpn`] makes the bundle, and [`files::Tray::stage`] writes it to the disk as a file without a name:
 //!     a full disk or a file in the way is found now, and rolls everything back.
-//! 14. [`Writing::commit`](store::Writing::commit) appends the ledger's [`Entry`](inventory::Entry) and makes all of it
+//! 12. [`Writing::record`](store::Writing::record) takes over each [`Change`](inventory::Change).
+//! 13. [`Writing::commit`](store::Writing::commit) appends the ledger's [`Entry`](inventory::Entry) and makes all of it
 //!     durable. From here on `laptop-7` has access, whatever happens.
-//! 15. [`files::release_all`] links `laptop-7.ovpn` into place and syncs its directory.
-//! 16. [`Authority::publish`](authority::Authority::publish) brings the CRL to servers that are behind ([`publish::put`]).
-//! 17. [`Issued`](authority::issue::Issued) is what happened, for people or as JSON; [`cli::Exit`] is the exit code.
+//! 14. [`files::release_all`] links `laptop-7.ovpn` into place and syncs its directory.
+//! 15. [`Authority::publish`](authority::Authority::publish) brings the CRL to servers that are behind ([`publish::put`]).
+//! 16. [`Issued`](authority::issue::Issued) is what happened, for people or as JSON; [`cli::Exit`] is the exit code.
 
 pub mod authority;
 pub mod bundle;

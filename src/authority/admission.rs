@@ -67,6 +67,27 @@ impl<'a> Addressee<'a> {
     }
 }
 
+/// What becomes of an objection to one of many.
+pub(super) enum Objections {
+    /// The first one ends the act.
+    First,
+    /// All are kept, each with the place of whom it is about.
+    All(Vec<(usize, AuthorityError)>),
+}
+
+impl Objections {
+    /// An objection to the one at this place.
+    pub fn raise(&mut self, place: usize, error: AuthorityError) -> Result<(), AuthorityError> {
+        match self {
+            Self::First => Err(error),
+            Self::All(raised) => {
+                raised.push((place, error));
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Workshop<'_> {
     /// Refuses what cannot be made, what its program is known to fail with, and what lies there already; finds the plugins
     /// that recipients need.
@@ -78,16 +99,30 @@ impl Workshop<'_> {
         now: Time,
         keyholder: &dyn Keyholder,
     ) -> Result<(), AuthorityError> {
+        self.admit_each(addressees, outputs, view, now, &mut Objections::First)?;
+        self.plugins = outputs.sealing.prepare(outputs, addressees, keyholder)?;
+        Ok(())
+    }
+
+    /// The same but for plugins, with a say in what becomes of objections.
+    pub fn admit_each(
+        &self,
+        addressees: &[Addressee],
+        outputs: &Outputs,
+        view: &dyn View,
+        now: Time,
+        objections: &mut Objections,
+    ) -> Result<(), AuthorityError> {
         if outputs.destination == Destination::Nowhere {
             return Ok(());
         }
         let keys = if outputs.order.program.is_some() { keys_of_authority(view, now)? } else { Vec::new() };
-        for addressee in addressees {
-            self.admit_one(addressee, outputs, &keys)?;
+        for (place, addressee) in addressees.iter().enumerate() {
+            if let Err(error) = self.admit_one(addressee, outputs, &keys) {
+                objections.raise(place, error)?;
+            }
         }
-        self.refuse_collisions(addressees.iter().map(|addressee| (addressee, outputs)))?;
-        self.plugins = outputs.sealing.prepare(outputs, addressees, keyholder)?;
-        Ok(())
+        self.collisions(addressees.iter().map(|addressee| (addressee, outputs)), objections)
     }
 
     fn admit_one(
@@ -129,17 +164,26 @@ impl Workshop<'_> {
         &self,
         bundles: impl IntoIterator<Item = (&'p Addressee<'p>, &'p Outputs)>,
     ) -> Result<(), AuthorityError> {
-        let mut places: HashMap<String, &Name> = HashMap::new();
-        for (Addressee { name, role, recipients, .. }, outputs) in bundles {
+        self.collisions(bundles, &mut Objections::First)
+    }
+
+    fn collisions<'p>(
+        &self,
+        bundles: impl IntoIterator<Item = (&'p Addressee<'p>, &'p Outputs)>,
+        objections: &mut Objections,
+    ) -> Result<(), AuthorityError> {
+        let mut paths: HashMap<String, &Name> = HashMap::new();
+        for (place, (Addressee { name, role, recipients, .. }, outputs)) in bundles.into_iter().enumerate() {
             let Some(path) = self.path(name, *role, recipients, outputs) else { continue };
-            match places.insert(place(&path), name) {
-                None => {}
-                Some(other) if other == *name => return Err(AuthorityError::Twice(other.clone())),
+            let error = match paths.insert(compared(&path), name) {
+                None => continue,
+                Some(other) if other == *name => AuthorityError::Twice(other.clone()),
                 Some(other) => {
                     let (one, other) = (other.clone(), (*name).clone());
-                    return Err(AuthorityError::Collision { one, other, path });
+                    AuthorityError::Collision { one, other, path }
                 }
-            }
+            };
+            objections.raise(place, error)?;
         }
         Ok(())
     }
@@ -158,7 +202,7 @@ fn keys_of_authority(view: &dyn View, now: Time) -> Result<Vec<(Holder, KeyKind)
 }
 
 /// A path as it is compared with others: without `.` and without regard to case.
-fn place(path: &Path) -> String {
+fn compared(path: &Path) -> String {
     let named = path.components().filter(|component| *component != Component::CurDir);
     named.collect::<PathBuf>().to_string_lossy().to_ascii_lowercase()
 }

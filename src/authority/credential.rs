@@ -27,10 +27,16 @@ impl Credential {
         algorithm: Algorithm,
         request: Option<&Request>,
     ) -> Result<Vec<Credential>, AuthorityError> {
-        match request {
-            Some(request) => Ok(vec![Self::Requested(request.clone())]),
-            None => (0..many).map(|_| Ok(Self::Made(PrivateKey::generate(algorithm)?))).collect(),
-        }
+        let many = if request.is_some() { 1 } else { many };
+        (0..many).map(|_| Self::obtain_one(algorithm, request)).collect()
+    }
+
+    /// A key of a kind made here, or the one that was asked for.
+    pub fn obtain_one(algorithm: Algorithm, request: Option<&Request>) -> Result<Credential, AuthorityError> {
+        Ok(match request {
+            Some(request) => Self::Requested(request.clone()),
+            None => Self::Made(PrivateKey::generate(algorithm)?),
+        })
     }
 
     /// The public key.

@@ -2,7 +2,7 @@
 //! Knows nothing of what was decided; a failure here never undoes an act.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     authority::{AuthorityError, Sealing},
-    bundle::{Order, Passphrase},
+    bundle::{Format, Order, Passphrase},
     files::{self, Overwrite, Staged, StagedDirectory},
     name::Name,
     secret::Secret,
@@ -147,6 +147,17 @@ impl Outputs {
         }
     }
 
+    /// How many bundles may be staged at the same time: each holds descriptors until it is in place.
+    pub(super) fn most_at_once(&self) -> usize {
+        let held = match self.order.format {
+            _ if self.destination == Destination::Nowhere => return usize::MAX,
+            // a directory holds its files, itself and the one it goes into
+            Some(Format::Dir) | None => 12,
+            Some(_) => 1,
+        };
+        (files::spare_descriptors() / held).max(1)
+    }
+
     /// What people should know of so many clients' bundles that are made like this.
     pub(super) fn notes(&self, clients: usize) -> Vec<String> {
         if clients == 0 || self.destination == Destination::Nowhere || matches!(self.passphrases, Passphrases::None) {
@@ -189,7 +200,8 @@ pub(super) fn release(staged: Vec<StagedBundle>) -> Delivery {
         delivery.note(bundle, problem.map(|(_, error)| error.to_string()));
     }
     delivery.note_exposed(&private);
-    made.retain(|new| !delivery.lacks(&new.name));
+    let lacking = delivery.lacking();
+    made.retain(|new| !lacking.contains(&new.name));
     delivery.passphrases = made;
     delivery
 }
@@ -228,13 +240,13 @@ impl Delivery {
         self.undelivered.extend(left.map(|(name, path)| Undelivered { name, path, problem: problem.clone() }));
     }
 
-    /// Whether this peer's bundle is not in place.
-    pub(super) fn lacks(&self, name: &Name) -> bool {
-        self.undelivered.iter().any(|failed| failed.name == *name)
+    /// Whose bundles are not in place.
+    pub(super) fn lacking(&self) -> HashSet<Name> {
+        self.undelivered.iter().map(|failed| failed.name.clone()).collect()
     }
 
     /// Adds what became of more bundles.
-    pub(super) fn extend(&mut self, more: Self) {
+    pub fn extend(&mut self, more: Self) {
         self.bundles.extend(more.bundles);
         self.undelivered.extend(more.undelivered);
         self.exposed.extend(more.exposed);

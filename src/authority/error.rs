@@ -7,6 +7,7 @@ use crate::{
     authority::{backup::BackupFault, KeyholderError},
     bundle::BundleError,
     files::{self, DirectoryFault, FileError},
+    import::people::Fault,
     inventory::{Role, Status},
     name::Name,
     pki::{CertificateError, CrlError, KeyError, SignError},
@@ -306,6 +307,22 @@ pub enum AuthorityError {
     /// Something asked for makes no sense together.
     #[error("{0}")]
     Usage(String),
+    /// A list of people with faults: all of them, in the order of their lines.
+    #[error("nothing was issued: {}", count(.0.len()))]
+    List(Vec<Fault>),
+    /// A list of people without any.
+    #[error("nothing was issued: the list names nobody")]
+    NobodyListed,
+    /// Whoever asked for an act on many asked for its end.
+    #[error("it was asked to stop")]
+    Stopped,
+}
+
+fn count(faults: usize) -> String {
+    match faults {
+        1 => "the list has a fault".to_owned(),
+        many => format!("the list has {many} faults"),
+    }
 }
 
 impl AuthorityError {

@@ -8,12 +8,14 @@ use serde::Serialize;
 use crate::{
     authority::{
         admission::{Addressee, Asked},
+        crew::in_order,
         deliver::{self, Delivery, Destination, Outputs, Passphrases, StagedBundle},
         known_peer, since, target,
+        unlock::StoredOwn,
         workshop::{Shared, Workshop},
-        Authority, AuthorityError, CurrentBundles, Keyholder, Unlocked,
+        Authority, AuthorityError, CurrentBundles, Keyholder, Stop, Stopped, Unlocked,
     },
-    files::Overwrite,
+    files::{Overwrite, Tray},
     inventory::{Certificate, Change, Event, KeyPlace, Peer, Role, Status},
     name::Name,
     settings::Publishing,
@@ -31,6 +33,8 @@ pub struct ExportRequest {
     pub publish: bool,
     /// Stop before anything changes.
     pub dry_run: bool,
+    /// Somebody's wish to end it.
+    pub stop: Stop,
 }
 
 /// Whose bundles.
@@ -54,6 +58,9 @@ pub struct Exported {
     pub target: Option<PathBuf>,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Why not every bundle was made.
+    #[serde(skip)]
+    pub stopped: Option<Stopped>,
 }
 
 impl Authority {
@@ -73,25 +80,36 @@ impl Authority {
         let with_key = addressees.iter().filter(|addressee| addressee.key == KeyPlace::Here).count();
         workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
         let unlocked = self.unlock(&*view, keyholder)?;
-        unlocked.refuse_mismatch(&*view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
-        refuse_unkept(&*view, &peers, &addressees)?;
-        let shared = unlocked.shared(&*view, peers.iter().any(|peer| peer.role == Role::Server), self.now())?;
-        let desk = Desk { workshop: &workshop, unlocked: &unlocked, shared: &shared, view: &*view, request };
+        let desk = Desk::new(&workshop, &unlocked, &*view, &peers, &request.outputs, self.now())?;
+        for peer in &peers {
+            if !is_kept(&*view, peer)? {
+                return Err(AuthorityError::NoKey(peer.name.clone()));
+            }
+        }
+        let mut delivery = Delivery::default();
+        let mut tell = |made: Delivery, done: usize| {
+            delivery.extend(made);
+            progress(done, peers.len());
+        };
+        let made = desk.make(&peers, request.dry_run, &request.stop, &mut tell)?;
+        let bundles = workshop.bundles(desk.has_dh());
+        drop(desk);
+        drop(view);
         let mut outcome = Exported {
-            changed: !request.dry_run && !peers.is_empty(),
-            delivery: desk.make(&peers, progress)?,
+            changed: !request.dry_run && made.done > 0,
+            delivery,
             target: None,
             warnings: workshop.settings.notes.clone(),
+            stopped: None,
         };
-        drop(view);
+        outcome.note_end(made, &peers, &workshop, &request.outputs);
         outcome.warnings.extend(request.outputs.notes(with_key));
         outcome.warnings.extend(outcome.delivery.warnings());
         if outcome.changed && request.outputs.destination != Destination::Nowhere {
-            let peers: Vec<&Peer> = peers.iter().filter(|peer| !outcome.delivery.lacks(&peer.name)).collect();
-            let noted = workshop.bundles(shared.has_dh()).and_then(|now| self.note_bundles(&peers, &now, &unlocked));
-            outcome.warnings.extend(noted.err().map(|error| {
-                format!("the bundles are made, but not recorded as made with the settings of now: {error}")
-            }));
+            let lacking = outcome.delivery.lacking();
+            let peers: Vec<&Peer> = peers.iter().filter(|peer| !lacking.contains(&peer.name)).collect();
+            let noted = bundles.and_then(|now| self.note_bundles(&peers, &now, &unlocked));
+            outcome.warnings.extend(noted.err().as_ref().map(not_noted));
         }
         let publishing = Publishing::of(&workshop.settings);
         if !request.dry_run {
@@ -106,7 +124,12 @@ impl Authority {
 
     /// Which settings the newest bundles were made with is recorded where it changed, so that `doctor` can tell whose are
     /// older.
-    fn note_bundles(&self, peers: &[&Peer], now: &CurrentBundles, unlocked: &Unlocked) -> Result<(), AuthorityError> {
+    pub(super) fn note_bundles(
+        &self,
+        peers: &[&Peer],
+        now: &CurrentBundles,
+        unlocked: &Unlocked,
+    ) -> Result<(), AuthorityError> {
         let stale: Vec<&&Peer> = peers.iter().filter(|peer| peer.bundle != Some(now.of(peer.role))).collect();
         if stale.is_empty() {
             return Ok(());
@@ -145,43 +168,102 @@ impl Authority {
     }
 }
 
-/// All that every bundle of a call needs.
-struct Desk<'a> {
-    workshop: &'a Workshop<'a>,
-    unlocked: &'a Unlocked,
-    shared: &'a Shared,
-    view: &'a dyn View,
-    request: &'a ExportRequest,
+impl Exported {
+    /// Whose bundles were not made: those before them are in place, and their passphrases must be told.
+    fn note_end(&mut self, made: Making, peers: &[Peer], workshop: &Workshop, outputs: &Outputs) {
+        match made.stopped {
+            None => (),
+            Some(why @ AuthorityError::Stopped) => {
+                self.stopped = Some(Stopped { done: made.done, of: peers.len(), why });
+            }
+            Some(error) => {
+                let left = peers[made.done..].iter().filter_map(|peer| workshop.place(peer, outputs));
+                self.delivery.give_up(left, &error);
+            }
+        }
+    }
 }
 
-impl Desk<'_> {
-    /// Batch after batch is made and put in place. What fails in the first one ends the act.
-    fn make(&self, peers: &[Peer], progress: &mut dyn FnMut(usize, usize)) -> Result<Delivery, AuthorityError> {
-        let mut delivery = Delivery::default();
-        for (number, batch) in peers.chunks(BATCH).enumerate() {
-            match self.stage(batch) {
-                // those before are in place: whose they are, and their passphrases, must be told
-                Err(error) if number > 0 && !self.request.dry_run => {
-                    let left = peers[number * BATCH..].iter();
-                    let places = left.filter_map(|peer| self.workshop.place(peer, &self.request.outputs));
-                    delivery.give_up(places, &error);
-                    return Ok(delivery);
-                }
-                Err(error) => return Err(error),
-                Ok(_) if self.request.dry_run => (),
-                Ok(staged) => delivery.extend(deliver::release(staged)),
-            }
-            progress(number * BATCH + batch.len(), peers.len());
-        }
-        Ok(delivery)
+/// What is said where bundles are made and the store could not be told.
+pub(super) fn not_noted(error: &AuthorityError) -> String {
+    format!("the bundles are made, but not recorded as made with the settings of now: {error}")
+}
+
+/// All that every bundle of a call needs.
+pub(super) struct Desk<'a> {
+    workshop: &'a Workshop<'a>,
+    unlocked: &'a Unlocked,
+    shared: Shared,
+    view: &'a dyn View,
+    outputs: &'a Outputs,
+}
+
+/// How far the making of bundles came.
+pub(super) struct Making {
+    pub done: usize,
+    /// Why it did not come further.
+    pub stopped: Option<AuthorityError>,
+}
+
+impl<'a> Desk<'a> {
+    /// For these peers, when the store is what was written of them.
+    pub fn new(
+        workshop: &'a Workshop<'a>,
+        unlocked: &'a Unlocked,
+        view: &'a dyn View,
+        peers: &[Peer],
+        outputs: &'a Outputs,
+        now: Time,
+    ) -> Result<Self, AuthorityError> {
+        unlocked.refuse_mismatch(view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
+        let shared = unlocked.shared(view, peers.iter().any(|peer| peer.role == Role::Server), now)?;
+        Ok(Self { workshop, unlocked, shared, view, outputs })
     }
 
-    fn stage(&self, batch: &[Peer]) -> Result<Vec<StagedBundle>, AuthorityError> {
-        let stage = |peer| {
-            let own = self.unlocked.own(self.view, peer)?;
-            self.workshop.stage(self.shared, own, &self.request.outputs)
+    /// Whether a server among them gets Diffie-Hellman parameters.
+    pub fn has_dh(&self) -> bool {
+        self.shared.has_dh()
+    }
+
+    /// Batch after batch is made on every core, and put in place; `tell` hears of each. What fails in the first one ends
+    /// the act.
+    pub fn make(
+        &self,
+        peers: &[Peer],
+        dry_run: bool,
+        stop: &Stop,
+        tell: &mut dyn FnMut(Delivery, usize),
+    ) -> Result<Making, AuthorityError> {
+        let mut done = 0;
+        for batch in peers.chunks(BATCH.min(self.outputs.most_at_once())) {
+            match self.stage(batch, stop) {
+                Err(error) if done > 0 && !dry_run => return Ok(Making { done, stopped: Some(error) }),
+                Err(error) => return Err(error),
+                Ok(staged) => {
+                    done += batch.len();
+                    let delivery = if dry_run { Delivery::default() } else { deliver::release(staged) };
+                    tell(delivery, done);
+                }
+            }
+        }
+        Ok(Making { done, stopped: None })
+    }
+
+    fn stage(&self, batch: &[Peer], stop: &Stop) -> Result<Vec<StagedBundle>, AuthorityError> {
+        let Self { workshop, unlocked, ref shared, view, outputs } = *self;
+        let stored = batch.iter().map(|peer| StoredOwn::of(view, peer)).collect::<Result<Vec<_>, _>>()?;
+        let (tray, mut staged) = (Tray::of(batch.len()), Vec::with_capacity(batch.len()));
+        let make = |stored| {
+            stop.check()?;
+            workshop.stage_on(&tray, shared, unlocked.open_own(stored)?, outputs)
         };
-        batch.iter().filter_map(|peer| stage(peer).transpose()).collect()
+        let take = |bundle| {
+            staged.extend(bundle);
+            Ok(())
+        };
+        in_order(workshop.crew(outputs), stored, make, take, || ())?;
+        tray.settle()?;
+        Ok(staged)
     }
 }
 
@@ -192,14 +274,11 @@ fn addressee<'p>(view: &dyn View, peer: &'p Peer, whom: &Whom) -> Result<Address
     Ok(Addressee { asked, ..Addressee::of(peer, algorithm, key) })
 }
 
-/// Refuses whose private key is not kept, before the first bundle is in place.
-fn refuse_unkept(view: &dyn View, peers: &[Peer], addressees: &[Addressee]) -> Result<(), AuthorityError> {
-    for (peer, addressee) in peers.iter().zip(addressees) {
-        if addressee.key == KeyPlace::Here && view.sealed_key(&peer.current)?.is_none() {
-            return Err(AuthorityError::NoKey(peer.name.clone()));
-        }
-    }
-    Ok(())
+/// Whether the private key of a peer is here, or with its owner: else no bundle can be made.
+pub(super) fn is_kept(view: &dyn View, peer: &Peer) -> Result<bool, AuthorityError> {
+    let holder = view.certificate(&peer.current)?.and_then(|certificate| certificate.holder);
+    let with_owner = holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner);
+    Ok(with_owner || view.sealed_key(&peer.current)?.is_some())
 }
 
 fn with_access(view: &dyn View, name: &Name, now: Time, held: bool) -> Result<Peer, AuthorityError> {
@@ -233,4 +312,4 @@ fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), Authority
 }
 
 /// How many bundles are staged at once: each holds a descriptor until it is in place.
-const BATCH: usize = 64;
+const BATCH: usize = 256;

@@ -11,7 +11,7 @@ use crate::{
         credential::Credential,
         deliver::{self, Delivery, Destination, Outputs},
         issue::{check_prefix, DH},
-        leaf::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
+        leaf::{self, leaf_validity, server_addresses, IssuedCertificate, NewLeaf, Plan},
         revoke::CrlSummary,
         settings_text, signing, templates_in,
         unlock::vault_recipient,
@@ -143,7 +143,8 @@ pub fn init(request: &InitRequest, actor: Actor) -> Result<Initialised, Authorit
     }
     let templates = templates_in(&request.dir, &settings)?;
     let nursery = Nursery::create(&request.dir)?;
-    let workshop = Workshop { settings, templates, owner: None, world: &actor.world, plugins: request.plugins.clone() };
+    let workshop =
+        Workshop { settings, templates, owner: None, world: &actor.world, plugins: Some(request.plugins.clone()) };
     let recovery = request.recovery.as_ref();
     let recovery = recovery.map(|(path, text)| {
         files::stage(path, text.expose(), Visibility::Private, Overwrite::Refuse, None).map(|staged| (path, staged))
@@ -240,9 +241,10 @@ impl Making<'_> {
             let key = &leaf.key;
             outcome.warnings.extend(note);
             let signed = pki::sign_leaf(&plan.profile, key.spki(), &ca.issuer, &ca.key)?;
-            events.push(leaf::record(&mut *writing, &ca.unlocked, &plan, key, &signed, self.settings().keep)?);
             outcome.issued.push(plan.summary());
             staged.extend(self.workshop.stage(&shared, plan.own(key, &signed), &self.outputs(leaf.role))?);
+            let leaf = NewLeaf::new(&ca.unlocked, plan, key, signed, self.settings().keep)?;
+            events.push(leaf.record(&mut *writing, &ca.unlocked)?);
         }
         if let Some(dir) = &self.request.publish {
             events.push(self.record_target(&mut *writing, dir, &mut outcome)?);

@@ -1,274 +1,193 @@
-//! `issue`: a peer, its key, its certificate and its bundle.
-//! Keys are made before the transaction; inside it everything is checked again, signed, recorded and staged.
+//! `issue`: peers with their keys, certificates and bundles; one of them, or a list of many.
+//! Decides who gets what before a key is made; how a batch of them is made stands in `batch`.
 
 use serde::Serialize;
 
 use crate::{
     authority::{
-        admission::{Addressee, Asked},
-        credential::{self, Credential},
-        deliver::{self, Delivery, Outputs, StagedBundle},
-        leaf::{self, leaf_validity, server_addresses, Former, IssuedCertificate, Plan},
-        recipients,
-        revoke::{highest, CrlSummary},
-        signing::{self, Wishes},
-        since,
-        workshop::Workshop,
-        Authority, AuthorityError, Keyholder, Unlocked,
+        credential::Credential,
+        deliver::{Delivery, Outputs},
+        export,
+        leaf::IssuedCertificate,
+        revoke::CrlSummary,
+        Authority, AuthorityError, Keyholder, Stop, Stopped,
     },
-    inventory::{Certificate, Change, KeyPlace, Peer, Role, Status},
+    import::people::{Fault, Person},
+    inventory::{KeyPlace, Peer, Role},
     name::Name,
-    pki::{self, Address, Algorithm, IssuerCertificate, LeafProfile, Request},
-    serial::Serial,
-    settings::{Publishing, Settings},
-    store::View,
-    time::Time,
+    pki::{Algorithm, Request},
+    settings::Publishing,
     vault::Recipient,
 };
+
+mod admit;
+mod batch;
+
+pub(super) use admit::check_prefix;
+use batch::Act;
 
 /// What `issue` is asked to do.
 pub struct IssueRequest {
     /// To whom, each once.
-    pub names: Vec<Name>,
-    /// What for.
-    pub role: Role,
-    /// The key, when not as the settings say.
-    pub algorithm: Option<Algorithm>,
-    /// Days of validity, when not as the settings say.
-    pub days: Option<u32>,
-    /// Subject alternative names of a server beside the remotes.
-    pub addresses: Vec<Address>,
+    pub people: Vec<Person>,
+    /// What was found wrong with the list that they come from; none for people who were named one by one.
+    pub list: Option<Vec<Fault>>,
     /// Where bundles go.
     pub outputs: Outputs,
-    /// A valid peer of the same role is left as it is.
-    pub if_missing: bool,
+    /// What becomes of whoever has access already.
+    pub present: Present,
     /// Stop before anything changes.
     pub dry_run: bool,
-    /// How to reach whoever gets it.
-    pub note: Option<String>,
-    /// To whom this and later bundles are encrypted; none leaves what is on record.
+    /// To whom these and later bundles are encrypted; none leaves what is on record.
     pub recipients: Vec<Recipient>,
     /// The owner's request, when the private key stays with them.
     pub csr: Option<Request>,
+    /// Somebody's wish to end it.
+    pub stop: Stop,
 }
 
-/// What `issue` did.
-#[derive(Serialize)]
+/// What becomes of whoever has access already, in the same role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Present {
+    /// The act is refused.
+    Refused,
+    /// They are left as they are (`--if-missing`).
+    Left,
+    /// They are left as they are, but a bundle that is not at its place is made (`--skip-existing`).
+    Completed,
+}
+
+/// What `issue` did, beside what its witness was told.
+#[derive(Default, Serialize)]
 pub struct Issued {
-    /// Whether anything was issued.
+    /// Whether anything was issued, or a bundle made.
     pub changed: bool,
-    /// The new certificates.
-    pub issued: Vec<IssuedCertificate>,
-    /// Peers that were there already (`--if-missing`).
+    /// Peers that were there already.
     pub unchanged: Vec<Name>,
-    /// What became of the bundles.
-    #[serde(flatten)]
-    pub delivery: Delivery,
     /// A CRL signed on the way, since a published one was newer than the store's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crl: Option<CrlSummary>,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Why not everybody has what was asked for.
+    #[serde(skip)]
+    pub stopped: Option<Stopped>,
+}
+
+/// Who is done, a batch at a time: all of it durable and in place.
+#[derive(Default, Serialize)]
+pub struct Batch {
+    /// The new certificates.
+    pub issued: Vec<IssuedCertificate>,
+    /// What became of the bundles; also of those of people who had access already.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+}
+
+/// Who hears of each batch while the act goes on.
+pub trait Witness {
+    /// These are done, so many of so many in all.
+    fn done(&mut self, batch: Batch, done: usize, of: usize);
 }
 
 impl Authority {
-    /// Issues to every name, or to nobody.
-    pub fn issue(&self, request: &IssueRequest, keyholder: &dyn Keyholder) -> Result<Issued, AuthorityError> {
-        if let (Some(_), Role::Server, [name, ..]) = (&request.csr, request.role, &*request.names) {
+    /// Issues to everybody: what is wrong with one of them ends it before the first key is made. What was committed before
+    /// a later batch failed, or somebody wanted an end, stands.
+    pub fn issue(
+        &self,
+        request: &IssueRequest,
+        keyholder: &dyn Keyholder,
+        witness: &mut dyn Witness,
+    ) -> Result<Issued, AuthorityError> {
+        if let (Some(_), [Person { name, role: Role::Server, .. }, ..]) = (&request.csr, &*request.people) {
             return Err(AuthorityError::ServerRequest(name.clone()));
         }
         let mut workshop = self.workshop()?;
-        let mut outcome = Issued {
-            changed: false,
-            issued: Vec::new(),
-            unchanged: Vec::new(),
-            delivery: Delivery::default(),
-            crl: None,
-            warnings: workshop.settings.notes.clone(),
-        };
-        let asked = request.csr.as_ref().map(Request::algorithm).or(request.algorithm);
-        let algorithm = asked.unwrap_or(workshop.settings.algorithm);
-        let place = Credential::place_of(request.csr.as_ref());
-        let (unlocked, wanted) = {
+        let mut outcome = Issued { warnings: workshop.settings.notes.clone(), ..Issued::default() };
+        let (unlocked, wanted, lacking) = {
             let view = self.view()?;
-            let wanted = admit_all(&*view, request, &workshop.settings, self.now(), &mut outcome.unchanged)?;
-            let addressees: Vec<Addressee> =
-                wanted.iter().map(|admitted| admitted.addressee(request.role, algorithm, place)).collect();
-            workshop.admit(&addressees, &request.outputs, &*view, self.now(), keyholder)?;
-            if wanted.is_empty() {
+            let admission = self.admit_everybody(&*view, request, &mut workshop, keyholder)?;
+            outcome.unchanged = admission.unchanged;
+            if admission.wanted.is_empty() && admission.lacking.is_empty() {
                 return Ok(outcome);
             }
-            (self.unlock(&*view, keyholder)?, wanted)
+            (self.unlock(&*view, keyholder)?, admission.wanted, admission.lacking)
         };
-        let keys = Credential::obtain(wanted.len(), algorithm, request.csr.as_ref())?;
-        self.issue_with(request, &workshop, &unlocked, keys, &mut outcome)?;
+        let publishing = Publishing::of(&workshop.settings);
+        let many = wanted.len() + lacking.len();
+        let act = Act { authority: self, request, workshop: &workshop, unlocked: &unlocked, publishing: &publishing };
+        act.issue(&wanted, many, witness, &mut outcome)?;
+        if outcome.stopped.is_none() {
+            act.complete(&lacking, many, witness, &mut outcome)?;
+        }
+        outcome.warnings.extend(request.outputs.notes(many));
+        if outcome.changed {
+            self.tend(&unlocked, &publishing, &mut outcome.warnings);
+            if !self.has_no_target(&publishing) {
+                self.publish_quietly(&publishing, &mut outcome.warnings);
+            }
+        }
         Ok(outcome)
     }
+}
 
-    fn issue_with(
+impl IssueRequest {
+    /// The key of somebody, when it is not as the settings say.
+    fn algorithm(&self, person: &Person) -> Option<Algorithm> {
+        self.csr.as_ref().map(Request::algorithm).or(person.algorithm)
+    }
+
+    fn place(&self) -> KeyPlace {
+        Credential::place_of(self.csr.as_ref())
+    }
+}
+
+impl Act<'_> {
+    /// Makes the bundles that people with access lack: a kill between the commit of a batch and its last bundle left
+    /// them out.
+    fn complete(
         &self,
-        request: &IssueRequest,
-        workshop: &Workshop,
-        unlocked: &Unlocked,
-        keys: Vec<Credential>,
+        lacking: &[Name],
+        of: usize,
+        witness: &mut dyn Witness,
         outcome: &mut Issued,
     ) -> Result<(), AuthorityError> {
-        let publishing = Publishing::of(&workshop.settings);
-        let mut writing = self.begin()?;
-        let now = self.now();
-        outcome.unchanged.clear();
-        let wanted = admit_all(&*writing, request, &workshop.settings, now, &mut outcome.unchanged)?;
-        let touched = wanted.iter().filter_map(|admitted| admitted.peer.clone()).map(Change::Peer);
-        unlocked.refuse_mismatch(&*writing, touched.collect())?;
-        let mut events = self.take_over(&mut *writing, unlocked, &publishing, &mut outcome.warnings)?;
-        let above = highest(&events);
-        if above > 0 {
-            let (crl, signed) =
-                signing::sign_crl(&mut *writing, unlocked, now, Wishes { days: publishing.crl_days, above }, &events)?;
-            outcome.crl = Some(CrlSummary::of(&crl));
-            events.extend(signed);
-        }
-        let (issuer, issuer_key) = (unlocked.issuer()?, unlocked.issuer_key(&*writing)?);
-        let shared = unlocked.shared(&*writing, request.role == Role::Server, now)?;
-        let bundle = workshop.bundle_digest(request.role, &request.outputs, shared.has_dh())?;
-        let mut staged: Vec<StagedBundle> = Vec::new();
-        for (admitted, key) in wanted.into_iter().zip(keys) {
-            if let Credential::Requested(csr) = &key {
-                outcome.warnings.extend(credential::examine(&*writing, &admitted.name, csr, now)?);
-            }
-            let plan = admitted.plan(request, &workshop.settings, issuer, now, self.serial()?, &key)?;
-            let plan = Plan { contact: request.note.clone(), bundle, ..plan };
-            outcome.warnings.extend(plan.note.clone());
-            let signed = pki::sign_leaf(&plan.profile, key.spki(), issuer, &issuer_key)?;
-            events.push(leaf::record(&mut *writing, unlocked, &plan, &key, &signed, workshop.settings.keep)?);
-            staged.extend(workshop.stage(&shared, plan.own(&key, &signed), &request.outputs)?);
-            outcome.issued.push(plan.summary());
-        }
-        drop(issuer_key);
-        outcome.warnings.extend(request.outputs.notes(outcome.issued.len()));
-        if request.dry_run {
-            leaf::forget_serials(&mut outcome.issued);
+        if lacking.is_empty() {
             return Ok(());
         }
-        self.commit(writing, "issue", events, false, Some(unlocked))?;
-        outcome.changed = !outcome.issued.is_empty();
-        outcome.delivery.extend(deliver::release(staged));
-        outcome.warnings.extend(outcome.delivery.warnings());
-        self.tend(unlocked, &publishing, &mut outcome.warnings);
-        if !self.has_no_target(&publishing) {
-            self.publish_quietly(&publishing, &mut outcome.warnings);
+        let Self { authority, request, workshop, unlocked, .. } = *self;
+        let view = authority.view()?;
+        let (mut peers, mut unkept): (Vec<Peer>, Vec<Peer>) = (Vec::new(), Vec::new());
+        for name in lacking {
+            let Some(peer) = view.peer(name)? else { continue };
+            if export::is_kept(&*view, &peer)? { &mut peers } else { &mut unkept }.push(peer);
+        }
+        let desk = export::Desk::new(workshop, unlocked, &*view, &peers, &request.outputs, authority.now())?;
+        let before = of - lacking.len();
+        let mut tell = |delivery: Delivery, done: usize| {
+            let batch = Batch { issued: Vec::new(), delivery };
+            witness.done(batch, before + done, of);
+        };
+        let dry_run = request.dry_run;
+        let made = desk.make(&peers, dry_run, &request.stop, &mut tell)?;
+        let mut left = Delivery::default();
+        left.give_up(unkept.iter().filter_map(|peer| workshop.place(peer, &request.outputs)), &unkept_key());
+        tell(left, made.done);
+        outcome.changed |= made.done > 0 && !dry_run;
+        outcome.stopped = made.stopped.map(|why| Stopped { done: before + made.done, of, why });
+        let bundles = workshop.bundles(desk.has_dh())?;
+        drop(desk);
+        drop(view);
+        if !dry_run {
+            let noted = authority.note_bundles(&peers[..made.done].iter().collect::<Vec<_>>(), &bundles, unlocked);
+            outcome.warnings.extend(noted.err().as_ref().map(export::not_noted));
         }
         Ok(())
     }
-
-    /// A new serial.
-    pub(super) fn serial(&self) -> Result<Serial, AuthorityError> {
-        Ok(Serial::fresh(self.actor.world.random()?))
-    }
 }
 
-/// A name that may be issued.
-struct Admitted {
-    name: Name,
-    /// The peer that had the name before.
-    peer: Option<Peer>,
-    former: Option<Former>,
-    /// To whom its bundle is encrypted.
-    recipients: Vec<String>,
-}
-
-fn admit_all(
-    view: &dyn View,
-    request: &IssueRequest,
-    settings: &Settings,
-    now: Time,
-    unchanged: &mut Vec<Name>,
-) -> Result<Vec<Admitted>, AuthorityError> {
-    let mut admitted: Vec<Admitted> = Vec::new();
-    for name in &request.names {
-        check_prefix(name, request.role, &settings.server.name_prefix)?;
-        if admitted.iter().any(|other| other.name.folded() == name.folded()) {
-            return Err(AuthorityError::Twice(name.clone()));
-        }
-        match admit(view, name, request, now)? {
-            Some(one) => admitted.push(one),
-            None => unchanged.push(name.clone()),
-        }
-    }
-    Ok(admitted)
-}
-
-/// Whether the name is free; none when `--if-missing` found what it wanted.
-fn admit(view: &dyn View, name: &Name, request: &IssueRequest, now: Time) -> Result<Option<Admitted>, AuthorityError> {
-    let recipients = recipients::texts(&request.recipients);
-    let Some(peer) = view.peer(name)? else {
-        return Ok(Some(Admitted { name: name.clone(), peer: None, former: None, recipients }));
-    };
-    if peer.name != *name {
-        return Err(AuthorityError::Spelling { asked: name.clone(), known: peer.name });
-    }
-    if peer.role != request.role {
-        return Err(AuthorityError::OtherRole { name: name.clone(), asked: request.role, known: peer.role });
-    }
-    for certificate in view.certificates_of(name)? {
-        match certificate.status(now) {
-            Status::Valid if request.if_missing => return Ok(None),
-            Status::Valid | Status::Superseded => {
-                return Err(AuthorityError::Taken { name: name.clone(), until: certificate.validity.not_after() })
-            }
-            Status::Suspended => return Err(AuthorityError::Held(name.clone())),
-            Status::Revoked | Status::Expired => (),
-        }
-    }
-    let former = view.certificate(&peer.current)?.map(|certificate| former(&certificate, now));
-    let recipients = if recipients.is_empty() { peer.recipients.clone() } else { recipients };
-    Ok(Some(Admitted { name: name.clone(), peer: Some(peer), former, recipients }))
-}
-
-fn former(certificate: &Certificate, now: Time) -> Former {
-    let since = match &certificate.revocation {
-        Some(revocation) => since(revocation),
-        None => format!("expired on {}", certificate.validity.not_after().date()),
-    };
-    Former { serial: certificate.serial, status: certificate.status(now), since }
-}
-
-/// Bundles say `verify-x509-name PREFIX name-prefix`: a client with that prefix could pose as the server.
-pub(super) fn check_prefix(name: &Name, role: Role, prefix: &str) -> Result<(), AuthorityError> {
-    let why = match (role, name.has_prefix(prefix)) {
-        (Role::Client, true) => format!("names that begin with `{prefix}` are servers' (`server.name-prefix`)"),
-        (Role::Server, false) => {
-            format!("servers' names begin with `{prefix}`, which clients verify (`server.name-prefix`)")
-        }
-        _ => return Ok(()),
-    };
-    Err(AuthorityError::Prefix { name: name.clone(), why })
-}
-
-impl Admitted {
-    fn addressee(&self, role: Role, algorithm: Algorithm, key: KeyPlace) -> Addressee<'_> {
-        let Self { name, recipients, .. } = self;
-        Addressee { name, role, algorithm: algorithm.to_string(), key, recipients, asked: Asked::ByName }
-    }
-
-    fn plan(
-        self,
-        request: &IssueRequest,
-        settings: &Settings,
-        issuer: &IssuerCertificate,
-        now: Time,
-        serial: Serial,
-        key: &Credential,
-    ) -> Result<Plan, AuthorityError> {
-        let (validity, note) = leaf_validity(request.role, request.days, settings, issuer.validity(), now)?;
-        let addresses = match request.role {
-            Role::Client => Vec::new(),
-            Role::Server => server_addresses(settings, &request.addresses),
-        };
-        let profile = LeafProfile { name: self.name, role: request.role, serial, validity, addresses };
-        let recipients = self.recipients;
-        Ok(Plan { note, former: self.former, recipients, ..Plan::new(profile, key.algorithm(), now) })
-    }
+fn unkept_key() -> AuthorityError {
+    AuthorityError::Usage("its private key is not kept (`keys.keep`)".to_owned())
 }
 
 /// The parameter that holds the Diffie-Hellman group.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{credential::Credential, workshop::Own, AuthorityError, Unlocked},
-    inventory::{Certificate, Change, Digest, Event, Holder, Peer, Role, Status},
+    inventory::{Certificate, Change, Digest, Event, Holder, KeyPlace, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, LeafProfile, SignedLeaf},
     serial::Serial,
@@ -52,8 +52,10 @@ pub(super) struct Plan {
     pub profile: LeafProfile,
     pub algorithm: Algorithm,
     pub issued: Time,
+    /// When the name was first given.
+    pub created: Time,
     pub note: Option<String>,
-    /// How to reach whoever gets it; none leaves what was noted.
+    /// How to reach whoever gets it.
     pub contact: Option<String>,
     /// The digest of what its bundle is made of; none where none is made.
     pub bundle: Option<Digest>,
@@ -68,9 +70,9 @@ impl Plan {
         Self { bundle, ..self }
     }
 
-    /// With those to whom its bundles are encrypted.
-    pub(super) fn with_recipients(self, recipients: Vec<String>) -> Self {
-        Self { recipients, ..self }
+    /// For a peer that is there: what is known of it stays.
+    pub(super) fn of_peer(self, peer: &Peer) -> Self {
+        Self { created: peer.created, contact: peer.note.clone(), recipients: peer.recipients.clone(), ..self }
     }
 
     /// For a peer that never was.
@@ -79,6 +81,7 @@ impl Plan {
             profile,
             algorithm,
             issued,
+            created: issued,
             note: None,
             contact: None,
             bundle: None,
@@ -162,36 +165,62 @@ pub(super) fn leaf_validity(
     }
 }
 
-/// Records a certificate that was signed, its key and its peer.
-pub(super) fn record(
-    writing: &mut dyn Writing,
-    unlocked: &Unlocked,
-    plan: &Plan,
-    key: &Credential,
-    signed: &SignedLeaf,
-    keep: Keep,
-) -> Result<Event, AuthorityError> {
-    let LeafProfile { name, role, serial, validity, .. } = &plan.profile;
-    let known = writing.peer(name)?;
-    let created = known.as_ref().map_or(plan.issued, |peer| peer.created);
-    let note = plan.contact.clone().or(known.and_then(|peer| peer.note));
-    let holder = Holder { name: name.clone(), role: *role, algorithm: plan.algorithm.to_string(), key: key.place() };
-    writing.record(&Change::Certificate(Certificate {
-        serial: *serial,
-        issuer: unlocked.number,
-        holder: Some(holder),
-        validity: *validity,
-        issued: plan.issued,
-        revocation: None,
-        overlap_ends: None,
-    }))?;
-    writing.record(&Change::CertificateDer(*serial, signed.der().to_vec()))?;
-    if let Some(pem) = key.private().filter(|_| keep != Keep::Never) {
-        let sealed = unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?;
-        writing.record(&Change::SealedKey(*serial, Some(sealed)))?;
+/// A certificate that was signed, with all that is recorded of it.
+pub(super) struct NewLeaf {
+    pub plan: Plan,
+    /// Who has the private key.
+    pub place: KeyPlace,
+    pub signed: SignedLeaf,
+    /// The private key, where it is kept.
+    pub sealed: Option<Vec<u8>>,
+}
+
+impl NewLeaf {
+    /// With the private key sealed for the store.
+    pub(super) fn new(
+        unlocked: &Unlocked,
+        plan: Plan,
+        key: &Credential,
+        signed: SignedLeaf,
+        keep: Keep,
+    ) -> Result<Self, AuthorityError> {
+        let sealed = seal(unlocked, &plan.profile.name, &plan.profile.serial, key, keep)?;
+        Ok(Self { plan, place: key.place(), signed, sealed })
     }
-    let (name, role, current, bundle, recipients) =
-        (name.clone(), *role, *serial, plan.bundle, plan.recipients.clone());
-    writing.record(&Change::Peer(Peer { name: name.clone(), role, created, current, note, bundle, recipients }))?;
-    Ok(Event::Issued { name, serial: *serial })
+
+    /// Records certificate, key and peer.
+    pub(super) fn record(self, writing: &mut dyn Writing, unlocked: &Unlocked) -> Result<Event, AuthorityError> {
+        let Self { plan, place, signed, sealed } = self;
+        let LeafProfile { name, role, serial, validity, .. } = plan.profile;
+        let holder = Holder { name: name.clone(), role, algorithm: plan.algorithm.to_string(), key: place };
+        writing.record(&Change::Certificate(Certificate {
+            serial,
+            issuer: unlocked.number,
+            holder: Some(holder),
+            validity,
+            issued: plan.issued,
+            revocation: None,
+            overlap_ends: None,
+        }))?;
+        writing.record(&Change::CertificateDer(serial, signed.der().to_vec()))?;
+        if let Some(sealed) = sealed {
+            writing.record(&Change::SealedKey(serial, Some(sealed)))?;
+        }
+        let Plan { created, contact: note, bundle, recipients, .. } = plan;
+        let peer = Peer { name: name.clone(), role, created, current: serial, note, bundle, recipients };
+        writing.record(&Change::Peer(peer))?;
+        Ok(Event::Issued { name, serial })
+    }
+}
+
+/// A private key as the store keeps it; none where it is not here, or not to be kept.
+pub(super) fn seal(
+    unlocked: &Unlocked,
+    name: &Name,
+    serial: &Serial,
+    key: &Credential,
+    keep: Keep,
+) -> Result<Option<Vec<u8>>, AuthorityError> {
+    let Some(pem) = key.private().filter(|_| keep != Keep::Never) else { return Ok(None) };
+    Ok(Some(unlocked.vault.seal(&Binding::private_key(&unlocked.authority, name, serial), &pem)?))
 }

@@ -11,7 +11,7 @@ use crate::{
         credential::{self, Credential},
         deliver::{self, Delivery, Destination, Outputs, StagedBundle},
         known_peer,
-        leaf::{self, leaf_validity, server_addresses, IssuedCertificate, Plan},
+        leaf::{leaf_validity, server_addresses, IssuedCertificate, NewLeaf, Plan},
         publishing::Published,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
@@ -235,7 +235,9 @@ impl Desk<'_> {
         let plan = plan.with_bundle(self.bundle(&peer, &dirs));
         outcome.warnings.extend(note);
         let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        events.push(leaf::record(writing, unlocked, &plan, key, &signed, workshop.settings.keep)?);
+        let (own, summary) = (plan.own(key, &signed), plan.summary());
+        let leaf = NewLeaf::new(unlocked, plan, key, signed, workshop.settings.keep)?;
+        events.push(leaf.record(writing, unlocked)?);
         let ends = overlap_end(self.now, request.overlap);
         let mut replaced = Vec::new();
         for certificate in accepted {
@@ -244,8 +246,7 @@ impl Desk<'_> {
             events.extend(event);
             replaced.push(Replaced { serial, accepted_until });
         }
-        outcome.renewed.push(RenewedCertificate { issued: plan.summary(), replaced });
-        let own = plan.own(key, &signed);
+        outcome.renewed.push(RenewedCertificate { issued: summary, replaced });
         if dirs.is_empty() {
             return Ok(workshop.stage(&self.shared, own, &request.outputs)?.into_iter().collect());
         }
@@ -273,10 +274,9 @@ impl Desk<'_> {
             Role::Client => Vec::new(),
             Role::Server => server_addresses(settings, &[]),
         };
-        let serial = self.authority.serial()?;
+        let serial = Serial::fresh(self.authority.actor.world.random()?);
         let profile = LeafProfile { name: peer.name.clone(), role: peer.role, serial, validity, addresses };
-        let recipients = peer.recipients.clone();
-        Ok((Plan::new(profile, key.algorithm(), self.now).with_recipients(recipients), note))
+        Ok((Plan::new(profile, key.algorithm(), self.now).of_peer(peer), note))
     }
 }
 

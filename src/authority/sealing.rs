@@ -38,7 +38,7 @@ impl Sealing {
         outputs: &Outputs,
         addressees: &[Addressee],
         keyholder: &dyn Keyholder,
-    ) -> Result<Plugins, AuthorityError> {
+    ) -> Result<Option<Plugins>, AuthorityError> {
         let mut needed = matches!(self, Self::For(envelope) if envelope.needs_plugins());
         for Addressee { name, role, recipients, .. } in addressees.iter().filter(|one| self.seals(one.recipients)) {
             if outputs.order.format(*role) == Format::Dir {
@@ -48,7 +48,7 @@ impl Sealing {
                 needed |= on_record(name, recipients)?.needs_plugins();
             }
         }
-        Ok(if needed { keyholder.plugins() } else { Plugins::unattended() })
+        Ok(needed.then(|| keyholder.plugins()))
     }
 
     /// The bundle as it leaves, and for whom it is encrypted.
@@ -58,7 +58,7 @@ impl Sealing {
         recorded: &[String],
         made: Bundle,
         form: Form,
-        plugins: &Plugins,
+        plugins: Option<&Plugins>,
     ) -> Result<(Bundle, Vec<String>), AuthorityError> {
         let kept;
         let envelope = match self {
@@ -71,7 +71,8 @@ impl Sealing {
         };
         match made {
             Bundle::File(bytes) => {
-                let sealed = envelope.seal(&bytes, form, plugins)?;
+                let nobody = Plugins::unattended();
+                let sealed = envelope.seal(&bytes, form, plugins.unwrap_or(&nobody))?;
                 Ok((Bundle::File(Secret::new(sealed)), envelope.addressees()))
             }
             Bundle::Parts(_) => Err(AuthorityError::SealedDirectory(name.clone())),

@@ -177,24 +177,50 @@ impl Unlocked {
 
     /// What is a peer's own, the key held against the certificate.
     pub(super) fn own(&self, view: &dyn View, peer: &Peer) -> Result<Own, AuthorityError> {
-        let unknown = || AuthorityError::UnknownSerial(peer.current);
-        let certificate = view.certificate(&peer.current)?.ok_or_else(unknown)?;
-        let der = view.certificate_der(&peer.current)?.ok_or_else(unknown)?;
-        let with_owner = certificate.holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner);
-        let key = if with_owner { Key::WithOwner } else { Key::Here(self.private_key(view, peer, &der)?) };
-        let (name, recipients) = (peer.name.clone(), peer.recipients.clone());
-        let certificate_pem = pki::certificate_pem(&der);
-        Ok(Own { name, role: peer.role, certificate_pem, signed: None, key, recipients })
+        self.open_own(StoredOwn::of(view, peer)?)
     }
 
-    fn private_key(&self, view: &dyn View, peer: &Peer, der: &[u8]) -> Result<Secret, AuthorityError> {
-        let sealed = view.sealed_key(&peer.current)?.ok_or_else(|| AuthorityError::NoKey(peer.name.clone()))?;
+    /// The same of what was read from the store already.
+    pub(super) fn open_own(&self, stored: StoredOwn) -> Result<Own, AuthorityError> {
+        let StoredOwn { peer, der, sealed } = stored;
+        let key = match sealed {
+            Some(sealed) => Key::Here(self.private_key(&peer, &der, &sealed)?),
+            None => Key::WithOwner,
+        };
+        let Peer { name, role, recipients, .. } = peer;
+        let certificate_pem = pki::certificate_pem(&der);
+        Ok(Own { name, role, certificate_pem, signed: None, key, recipients })
+    }
+
+    fn private_key(&self, peer: &Peer, der: &[u8], sealed: &[u8]) -> Result<Secret, AuthorityError> {
         let binding = Binding::private_key(&self.authority, &peer.name, &peer.current);
-        let key_pem = self.vault.unseal(&binding, &sealed)?;
+        let key_pem = self.vault.unseal(&binding, sealed)?;
         if PrivateKey::from_pem(key_pem.expose())?.spki() != pki::read_leaf(der)?.spki {
             return Err(AuthorityError::ForeignKey(peer.name.clone()));
         }
         Ok(key_pem)
+    }
+}
+
+/// What is a peer's own, as it lies in the store.
+pub(super) struct StoredOwn {
+    peer: Peer,
+    der: Vec<u8>,
+    /// The private key; none where its owner keeps it.
+    sealed: Option<Vec<u8>>,
+}
+
+impl StoredOwn {
+    pub(super) fn of(view: &dyn View, peer: &Peer) -> Result<Self, AuthorityError> {
+        let unknown = || AuthorityError::UnknownSerial(peer.current);
+        let certificate = view.certificate(&peer.current)?.ok_or_else(unknown)?;
+        let der = view.certificate_der(&peer.current)?.ok_or_else(unknown)?;
+        let with_owner = certificate.holder.is_some_and(|holder| holder.key == KeyPlace::WithOwner);
+        let sealed = if with_owner { None } else { view.sealed_key(&peer.current)? };
+        if !with_owner && sealed.is_none() {
+            return Err(AuthorityError::NoKey(peer.name.clone()));
+        }
+        Ok(Self { peer: peer.clone(), der, sealed })
     }
 }
 

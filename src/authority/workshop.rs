@@ -8,12 +8,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     authority::{
+        crew::Crew,
         deliver::{Content, Destination, Outputs, Passphrases, StagedBundle},
         handover::Meant,
-        issue, Authority, AuthorityError,
+        issue, Authority, AuthorityError, Sealing,
     },
     bundle::{self, Bundle, ClientMaterial, Format, Key, Part, Passphrase, ServerMaterial},
-    files::{self, FileError, Overwrite, Owner, StagedDirectory, Visibility},
+    files::{self, FileError, Overwrite, Owner, StagedDirectory, Tray, Visibility},
     findings::bundle::proof::Anchor,
     inventory::{Digest, Peer, Role},
     name::Name,
@@ -27,7 +28,7 @@ use crate::{
     store::View,
     template::Templates,
     time::Time,
-    vault::Plugins,
+    vault::{Envelope, Plugins},
     world::World,
 };
 
@@ -38,8 +39,8 @@ pub(super) struct Workshop<'w> {
     pub owner: Option<Owner>,
     /// Where the clients' keys of `tls-crypt-v2` come from.
     pub world: &'w World,
-    /// How programs are reached that keys of recipients need.
-    pub plugins: Plugins,
+    /// How programs are reached that keys of recipients need; none where none is needed.
+    pub plugins: Option<Plugins>,
 }
 
 /// What all bundles of an act hold.
@@ -109,6 +110,17 @@ impl Workshop<'_> {
 
     /// Stages a peer's bundle; none when it goes nowhere.
     pub fn stage(&self, shared: &Shared, own: Own, outputs: &Outputs) -> Result<Option<StagedBundle>, AuthorityError> {
+        self.stage_on(&Tray::of(1), shared, own, outputs)
+    }
+
+    /// The same as one of many, which are durable once the tray is settled.
+    pub fn stage_on(
+        &self,
+        tray: &Tray,
+        shared: &Shared,
+        own: Own,
+        outputs: &Outputs,
+    ) -> Result<Option<StagedBundle>, AuthorityError> {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
@@ -123,7 +135,7 @@ impl Workshop<'_> {
                     Key::WithOwner => (None, None),
                 };
                 let material = ClientMaterial { name, ca_pem, certificate_pem, key, control_key, passphrase };
-                let staged = self.stage_client(&material, &meant, &recipients, outputs)?;
+                let staged = self.stage_client(tray, &material, &meant, &recipients, outputs)?;
                 Ok(staged.map(|staged| StagedBundle { new_passphrase, ..staged }))
             }
             (Role::Server, None) => Err(AuthorityError::NoCrl),
@@ -132,8 +144,17 @@ impl Workshop<'_> {
                 let key_pem = key.into_here(outputs.order.format(Role::Server))?;
                 let (dh_pem, crl_pem) = (dh_pem.clone(), crl_pem.clone());
                 let material = ServerMaterial { ca_pem, certificate_pem, key_pem, control_key, dh_pem, crl_pem };
-                self.stage_server(&name, &material, &meant, outputs)
+                self.stage_server(tray, &name, &material, &meant, outputs)
             }
+        }
+    }
+
+    /// Who makes many of these bundles: a passphrase of age takes 256 MiB for each, and a plugin asks people.
+    pub fn crew(&self, outputs: &Outputs) -> Crew {
+        match &outputs.sealing {
+            Sealing::For(Envelope::Passphrase(_)) => Crew::Alone,
+            _ if self.plugins.is_some() => Crew::Alone,
+            _ => Crew::All,
         }
     }
 
@@ -193,6 +214,7 @@ impl Workshop<'_> {
 
     fn stage_client(
         &self,
+        tray: &Tray,
         material: &ClientMaterial,
         meant: &Meant<'_>,
         recipients: &[String],
@@ -200,11 +222,12 @@ impl Workshop<'_> {
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::client(&self.settings, &self.templates, material, &outputs.order)?;
         meant.refuse_broken(&made, material.passphrase.as_ref().map(Passphrase::secret))?;
-        self.stage_made(&material.name, Role::Client, recipients, made, outputs)
+        self.stage_made(tray, (&material.name, Role::Client, recipients), made, outputs)
     }
 
     fn stage_server(
         &self,
+        tray: &Tray,
         name: &Name,
         material: &ServerMaterial,
         meant: &Meant<'_>,
@@ -212,19 +235,18 @@ impl Workshop<'_> {
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let made = bundle::server(&self.settings, &self.templates, material, &outputs.order)?;
         meant.refuse_broken(&made, None)?;
-        self.stage_made(name, Role::Server, &[], made, outputs)
+        self.stage_made(tray, (name, Role::Server, &[]), made, outputs)
     }
 
     fn stage_made(
         &self,
-        name: &Name,
-        role: Role,
-        recipients: &[String],
+        tray: &Tray,
+        (name, role, recipients): (&Name, Role, &[String]),
         made: Bundle,
         outputs: &Outputs,
     ) -> Result<Option<StagedBundle>, AuthorityError> {
         let Outputs { sealing, form, .. } = outputs;
-        let (made, encrypted_to) = sealing.seal(name, recipients, made, *form, &self.plugins)?;
+        let (made, encrypted_to) = sealing.seal(name, recipients, made, *form, self.plugins.as_ref())?;
         let path = match self.path(name, role, recipients, outputs) {
             Some(path) => path,
             None if outputs.destination == Destination::Stdout => {
@@ -234,7 +256,7 @@ impl Workshop<'_> {
         };
         let content = match made {
             Bundle::File(bytes) => {
-                Content::File(files::stage(&path, bytes.expose(), Visibility::Private, outputs.overwrite, self.owner)?)
+                Content::File(tray.stage(&path, bytes.expose(), Visibility::Private, outputs.overwrite, self.owner)?)
             }
             Bundle::Parts(parts) => Content::Directory(stage_parts(&path, &parts, outputs.overwrite, self.owner)?),
         };
@@ -273,26 +295,14 @@ impl Authority {
     pub(super) fn workshop(&self) -> Result<Workshop<'_>, AuthorityError> {
         let settings = self.settings()?;
         let templates = self.templates(&settings)?;
-        Ok(Workshop {
-            settings,
-            templates,
-            owner: self.owner,
-            world: &self.actor.world,
-            plugins: Plugins::unattended(),
-        })
+        Ok(Workshop { settings, templates, owner: self.owner, world: &self.actor.world, plugins: None })
     }
 
     /// The digest of what settings and templates would put into a bundle of each role that is made now; on a peer whose
     /// bundle has another one, it is older than they are.
     pub fn current_bundles(&self, view: &dyn View, settings: Settings) -> Result<CurrentBundles, AuthorityError> {
         let templates = self.templates(&settings)?;
-        let workshop = Workshop {
-            settings,
-            templates,
-            owner: self.owner,
-            world: &self.actor.world,
-            plugins: Plugins::unattended(),
-        };
+        let workshop = Workshop { settings, templates, owner: self.owner, world: &self.actor.world, plugins: None };
         workshop.bundles(view.parameter(issue::DH)?.is_some())
     }
 }

@@ -14,14 +14,15 @@ use crate::{
 
 /// Reads the request in a file, or on standard input (`-`).
 pub fn read(path: &Path) -> Result<Request, Failure> {
-    let bytes = if path.as_os_str() == "-" { from_standard_input()? } else { files::read(path, LIMIT)? };
+    let bytes = if path.as_os_str() == "-" { from_standard_input(LIMIT)? } else { files::read(path, LIMIT)? };
     Request::read(&bytes).map_err(|error| {
         Failure::refused(format!("nothing was issued: `{}` is refused: {}", files::shown(path), with_causes(&error)))
     })
 }
 
-fn from_standard_input() -> Result<Vec<u8>, Failure> {
-    let (mut bytes, most) = (Vec::new(), LIMIT as u64);
+/// All of standard input, when it has at most so many bytes.
+pub fn from_standard_input(limit: usize) -> Result<Vec<u8>, Failure> {
+    let (mut bytes, most) = (Vec::new(), limit as u64);
     let read = io::stdin().lock().take(most + 1).read_to_end(&mut bytes);
     read.map_err(|error| Failure::refused(format!("standard input could not be read: {error}")))?;
     if bytes.len() as u64 > most {

@@ -7,8 +7,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    authority::export::{ExportRequest, Exported, Whom},
+    authority::{
+        export::{ExportRequest, Exported, Whom},
+        Stop, Stopped,
+    },
     cli::{
+        interrupt,
         outputs::{report_beside, undelivered, write_bundles, OutputOptions, Whose},
         passphrase::only_passphrases,
         progress,
@@ -49,12 +53,10 @@ impl Arguments {
         let authority = session.open(if self.publish { Access::Write } else { Access::Read })?;
         let outputs = self.outputs.resolve(session, Whose::known(&self.names, &authority)?)?;
         let whom = if self.all { Whom::All } else { Whom::Named(self.names) };
-        let request = ExportRequest { whom, outputs, publish: self.publish, dry_run: self.dry_run };
+        let stop = if self.all { interrupt::watched()? } else { Stop::default() };
+        let request = ExportRequest { whom, outputs, publish: self.publish, dry_run: self.dry_run, stop };
         let bar = progress::bar("exporting", session.quiet() || session.json());
-        let mut exported = authority.export(&request, session, &mut |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        })?;
+        let mut exported = authority.export(&request, session, &mut |done, of| progress::show(&bar, done, of))?;
         bar.finish_and_clear();
         if let Some(bundle) = exported.delivery.stdout.take() {
             report::deliver(&bundle)?;
@@ -83,7 +85,11 @@ impl Report for Answer {
     }
 
     fn failures(&self) -> Vec<Failure> {
-        undelivered(&self.exported.delivery, "exported")
+        let stopped = self.exported.stopped.as_ref().map(|Stopped { done, of, why }| {
+            Failure::refused(format!("{done} of {of} bundles are in place, then {why}"))
+                .hint("the same command with `--force` makes all of them again")
+        });
+        stopped.into_iter().chain(undelivered(&self.exported.delivery, "exported")).collect()
     }
 }
 

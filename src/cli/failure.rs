@@ -7,7 +7,7 @@ use clap::{
     error::{ContextKind, ContextValue},
     CommandFactory,
 };
-use serde_json::json;
+use serde_json::{json, Value};
 
 use crate::{
     authority::{AuthorityError, KeyholderError},
@@ -118,9 +118,32 @@ impl Failure {
         text
     }
 
+    /// The same behind all that is wrong with a list, each with its line.
+    pub fn print_list(&self, command: &str, as_json: bool, list: &str, faults: &[(u64, String)]) -> Exit {
+        let text = if as_json {
+            let row = |(line, problem): &(u64, String)| json!({ "line": line, "problem": problem });
+            let mut object = self.object(command);
+            object["error"]["faults"] = faults.iter().map(row).collect();
+            format!("{object}\n")
+        } else {
+            let mut text = String::new();
+            for (line, problem) in faults {
+                // writing to a String cannot fail
+                let _ = writeln!(text, "{list}:{line}: {problem}");
+            }
+            text + &self.text()
+        };
+        say(&text);
+        self.exit
+    }
+
     fn json(&self, command: &str) -> String {
+        format!("{}\n", self.object(command))
+    }
+
+    fn object(&self, command: &str) -> Value {
         let error = json!({ "kind": self.exit.word(), "message": self.message, "hints": self.hints });
-        format!("{}\n", json!({ "vpnpki": 1, "command": command, "exit": self.exit.code(), "error": error }))
+        json!({ "vpnpki": 1, "command": command, "exit": self.exit.code(), "error": error })
     }
 }
 
@@ -166,7 +189,14 @@ fn command_typed() -> String {
 
 impl From<AuthorityError> for Failure {
     fn from(error: AuthorityError) -> Self {
-        Self { exit: kind(&error), message: with_causes(&error), hints: hints(&error) }
+        Self::of(&error)
+    }
+}
+
+impl Failure {
+    /// Why an act was not done.
+    pub fn of(error: &AuthorityError) -> Self {
+        Self { exit: kind(error), message: with_causes(error), hints: hints(error) }
     }
 }
 
