@@ -223,6 +223,9 @@ impl Place {
         if example.contains("--key-passphrase-file") {
             place.file("vpn/client1.txt", "for its owner\n", 0o600);
         }
+        if example.contains("people.csv") {
+            place.file("vpn/people.csv", "name,days,note\nanna,90,anna@example.com\ncleo,,\n", 0o644);
+        }
         if example.starts_with("vpnpki verify") {
             let (output, code) = place.run(&place.vpn, "vpnpki export client1");
             assert_eq!(code, Some(0), "{output}");

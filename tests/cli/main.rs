@@ -8,6 +8,7 @@ mod common;
 
 mod after;
 mod backup;
+mod bulk;
 mod bundles;
 mod database;
 mod doctor;

@@ -7,6 +7,7 @@
 mod common;
 
 mod age;
+mod bulk;
 mod client_keys;
 mod clock;
 mod connect;
