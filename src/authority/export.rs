@@ -109,7 +109,7 @@ impl Authority {
             let lacking = outcome.delivery.lacking();
             let peers: Vec<&Peer> = peers.iter().filter(|peer| !lacking.contains(&peer.name)).collect();
             let noted = bundles.and_then(|now| self.note_bundles(&peers, &now, &unlocked));
-            outcome.warnings.extend(noted.err().map(not_noted));
+            outcome.warnings.extend(noted.err().as_ref().map(not_noted));
         }
         let publishing = Publishing::of(&workshop.settings);
         if !request.dry_run {
@@ -185,7 +185,7 @@ impl Exported {
 }
 
 /// What is said where bundles are made and the store could not be told.
-pub(super) fn not_noted(error: AuthorityError) -> String {
+pub(super) fn not_noted(error: &AuthorityError) -> String {
     format!("the bundles are made, but not recorded as made with the settings of now: {error}")
 }
 

@@ -181,7 +181,7 @@ impl Act<'_> {
         drop(view);
         if !dry_run {
             let noted = authority.note_bundles(&peers[..made.done].iter().collect::<Vec<_>>(), &bundles, unlocked);
-            outcome.warnings.extend(noted.err().map(export::not_noted));
+            outcome.warnings.extend(noted.err().as_ref().map(export::not_noted));
         }
         Ok(())
     }

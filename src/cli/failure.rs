@@ -126,8 +126,12 @@ impl Failure {
             object["error"]["faults"] = faults.iter().map(row).collect();
             format!("{object}\n")
         } else {
-            let lines: String = faults.iter().map(|(line, problem)| format!("{list}:{line}: {problem}\n")).collect();
-            lines + &self.text()
+            let mut text = String::new();
+            for (line, problem) in faults {
+                // writing to a String cannot fail
+                let _ = writeln!(text, "{list}:{line}: {problem}");
+            }
+            text + &self.text()
         };
         say(&text);
         self.exit

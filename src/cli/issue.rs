@@ -39,6 +39,7 @@ mod list;
 /// and committed in batches of at most 256. What was cut short is finished by the same command with --skip-existing.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct Arguments {
     /// Whose
     #[arg(required_unless_present = "from", value_name = "NAME")]
@@ -47,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "csr"])]
     from: Option<PathBuf>,
     /// Let the list name servers, too
-    #[arg(long, value_name = "ROLE", requires = "from")]
+    #[arg(long, value_name = "ROLE")]
     allow_role: Vec<Role>,
     /// client or server
     #[arg(long, value_name = "ROLE", default_value = "client")]
@@ -108,6 +109,9 @@ impl Arguments {
         let servers = self.role == Role::Server || self.allow_role.contains(&Role::Server);
         if self.from.is_some() && self.role == Role::Server && self.allow_role.is_empty() {
             return Err(Failure::usage("`--from` with `--role server` needs `--allow-role server`, too"));
+        }
+        if self.from.is_none() && !self.allow_role.is_empty() {
+            return Err(Failure::usage("`--allow-role` is about the list of `--from`"));
         }
         if !servers && !self.san.is_empty() {
             return Err(Failure::usage("`--san` is for servers: nobody looks at a client's"));

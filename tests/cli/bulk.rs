@@ -143,7 +143,7 @@ fn every_fault_is_told_with_its_line_and_nothing_is_done() {
         "people.csv:7: cannot issue for 20000 days: the CA ends on",
         "people.csv:8: `p255` is no key algorithm",
         "people.csv:9: `FINE` is on line 2 already",
-        "people.csv:10: `there.ovpn` exists",
+        "people.csv:10: `./there.ovpn` exists",
         "people.csv:11: `san` is for servers",
     ] {
         assert!(outcome.stderr.contains(words), "{words}\n{outcome}");
@@ -184,7 +184,7 @@ fn a_list_that_cannot_be_one_is_refused() {
         ("issue anna --from people", "cannot be used with"),
         ("issue --from people --csr people", "cannot be used with"),
         ("issue --from people --if-missing --skip-existing", "cannot be used with"),
-        ("issue anna --allow-role server", "--from"),
+        ("issue anna --allow-role server", "`--allow-role` is about the list of `--from`"),
         ("issue --from people --role server", "`--allow-role server`"),
         ("issue --from people --san a.example", "`--san` is for servers"),
         ("issue --from people -o nowhere", "one path takes one bundle"),
@@ -293,7 +293,8 @@ fn somebody_whose_access_ended_gets_it_again_by_a_list() {
 fn two_lists_at_once_give_everybody_one_certificate() {
     let site = Site::made("");
     site.write("one", &users(40));
-    site.write("other", &(20..60).map(|number| format!("user{number}\n")).collect::<String>());
+    let other: Vec<String> = (20..60).map(|number| format!("user{number}")).collect();
+    site.write("other", &other.join("\n"));
     let outcome = site.sh("vpnpki issue --from one --no-export --skip-existing > 1 2>&1 & \
          vpnpki issue --from other --no-export --skip-existing > 2 2>&1; second=$?; wait $! && test $second = 0 || \
          { cat 1 2 >&2; exit 1; }");

@@ -21,10 +21,14 @@ use crate::{
 const LINE: &str = "issue --from people -o out";
 const FINISH: &str = "issue --from people -o out --skip-existing";
 
+/// A list of so many names.
+fn names(many: usize) -> String {
+    (0..many).map(|number| format!("user{number}")).collect::<Vec<_>>().join("\n")
+}
+
 /// An authority, a list of so many, and a directory for their bundles.
 fn begin(site: &Site, many: usize) {
-    let names: String = (0..many).map(|number| format!("user{number}\n")).collect();
-    fs::write(site.path("people"), names).unwrap();
+    fs::write(site.path("people"), names(many)).unwrap();
     fs::create_dir(site.path("out")).unwrap();
 }
 
@@ -93,8 +97,7 @@ fn a_batch_is_in_the_store_whole_or_not_at_all_wherever_it_is_cut() {
     let live = site.path("live");
     fs::create_dir(&live).unwrap();
     Outcome::of(&mut vpnpki(&live, "init --no-passphrase --remote 10.99.0.1 --no-export")).succeeds();
-    let names: String = (0..MANY).map(|number| format!("user{number}\n")).collect();
-    fs::write(live.join("people"), names).unwrap();
+    fs::write(live.join("people"), names(MANY)).unwrap();
     fs::create_dir(live.join("out")).unwrap();
     site.tool("cp -a live saved").succeeds();
     let (outcome, calls) = trace(&live, LINE);
@@ -192,11 +195,12 @@ fn many_bundles_are_durable_before_the_store_is_and_no_file_waits_alone() {
     let place = |found: &dyn Fn(&str, &str) -> bool| calls.iter().position(|call| found(&call.name, &call.text));
     let settled = place(&|name, _| name == "syncfs").unwrap_or_else(|| panic!("no syncfs:\n{}", shown()));
     let appears = place(&|name, _| name == "linkat").expect("bundles appear by links");
-    let commit = |call: &&Call| call.name == "fdatasync" && call.text.contains("pki.db-wal");
-    assert!(calls[settled..appears].iter().any(|call| commit(&call)), "not committed in between:\n{}", shown());
-    let waits = calls.iter().filter(|call| ["fsync", "fdatasync"].contains(&call.name.as_str())).count();
+    let is_wait = |call: &Call| ["fsync", "fdatasync"].contains(&call.name.as_str());
+    let commit = |call: &Call| is_wait(call) && call.text.contains("pki.db-wal");
+    assert!(calls[settled..appears].iter().any(commit), "not committed in between:\n{}", shown());
+    let waits = calls.iter().filter(|call| is_wait(call)).count();
     assert!(waits < 12, "{waits} waits for 40 bundles:\n{}", shown());
     let last = calls.iter().rposition(|call| call.name == "linkat").expect("as before");
-    let directory = |call: &Call| call.name == "fsync" && call.text.contains("/out");
+    let directory = |call: &Call| is_wait(call) && call.text.contains("/out");
     assert!(calls[last..].iter().any(directory), "the names are not durable:\n{}", shown());
 }

@@ -257,6 +257,6 @@ impl Admitted<'_> {
             None => Plan::new(profile, algorithm, now),
         };
         let contact = contact.clone().or_else(|| plan.contact.clone());
-        Ok(Plan { note, former, recipients, contact, ..plan })
+        Ok(Plan { note, contact, recipients, former, ..plan })
     }
 }

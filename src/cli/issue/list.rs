@@ -41,9 +41,10 @@ pub fn issue(arguments: &Arguments, file: &Path, session: &Session) -> Result<Ex
     let mut telling = Telling::new(session, arguments.dry_run);
     let issued = match authority.issue(&request, session, &mut telling) {
         Err(AuthorityError::List(faults)) => return Ok(faulty(session, file, faults)),
+        Err(error @ AuthorityError::Stopped) => return Err(Failure::refused(format!("nothing was issued: {error}"))),
         outcome => outcome?,
     };
-    telling.end(&issued)
+    Ok(telling.end(&issued))
 }
 
 /// What is said of an act that ended before all was done.
@@ -133,7 +134,7 @@ impl<'a> Telling<'a> {
         }
     }
 
-    fn end(mut self, issued: &Issued) -> Result<Exit, Failure> {
+    fn end(mut self, issued: &Issued) -> Exit {
         self.bar.finish_and_clear();
         issued.warnings.iter().for_each(|warning| self.session.warn(warning));
         let text = match (self.session.json(), self.session.quiet(), issued.unchanged.len()) {
@@ -150,7 +151,7 @@ impl<'a> Telling<'a> {
             failures = Failure::together(&failures).into_iter().collect();
         }
         let exits: Vec<Exit> = failures.into_iter().map(|failure| self.session.fail(failure, "issue")).collect();
-        Ok(exits.first().copied().unwrap_or(Exit::Done))
+        exits.first().copied().unwrap_or(Exit::Done)
     }
 
     fn last_fields(&mut self, issued: &Issued) -> String {
