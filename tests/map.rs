@@ -210,6 +210,10 @@ fn sources() -> Vec<(PathBuf, String)> {
     while let Some(dir) = waiting.pop() {
         for entry in fs::read_dir(&dir).expect("a directory of src/ can be listed") {
             let path = entry.expect("an entry of src/").path();
+            if path.join("Cargo.toml").exists() {
+                // a package of its own, from which no room can be reached
+                continue;
+            }
             if path.is_dir() {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
