@@ -126,7 +126,7 @@ fn what_one_of_all_cannot_have_nobody_gets() {
 fn one_who_cannot_have_it_keeps_back_more_than_fit_into_one_batch() {
     let site = Site::made("");
     fs::create_dir(site.path("out")).expect("a directory");
-    let many: Vec<String> = (0..70).map(|number| format!("a{number}")).collect();
+    let many: Vec<String> = (0..260).map(|number| format!("a{number}")).collect();
     site.run(&format!("issue {} --no-export", many.join(" "))).succeeds();
     site.run("enroll owner").succeeds();
     site.run("issue owner --csr owner.csr --no-export").succeeds();
@@ -140,17 +140,17 @@ fn one_who_cannot_have_it_keeps_back_more_than_fit_into_one_batch() {
 fn what_is_in_place_is_told_when_a_later_batch_fails() {
     let site = Site::made("");
     fs::create_dir_all(site.path("out/b.ovpn")).expect("a directory in the way");
-    let many: Vec<String> = (0..64).map(|number| format!("a{number}")).collect();
+    let many: Vec<String> = (0..256).map(|number| format!("a{number}")).collect();
     site.run(&format!("issue {} b c --no-export", many.join(" "))).succeeds();
     let line = "export --all --for openvpn --force -o out";
     let before = site.state();
     let failed = site.run(line).exits(1).says("`b` is exported, but `out/b.ovpn` could not be put in place");
-    assert!(failed.stdout.contains("out/a63.ovpn") && !failed.stdout.contains("out/c.ovpn"), "{failed}");
+    assert!(failed.stdout.contains("out/a255.ovpn") && !failed.stdout.contains("out/c.ovpn"), "{failed}");
     assert!(failed.stderr.contains("`out/c.ovpn` could not be put in place"), "{failed}");
-    assert_eq!(site.state().keys().filter(|path| !before.contains_key(*path)).count(), 64);
+    assert_eq!(site.state().keys().filter(|path| !before.contains_key(*path)).count(), 256);
     fs::remove_dir(site.path("out/b.ovpn")).expect("the directory");
     site.run(line).succeeds();
-    assert_eq!(made(&site).len(), 66);
+    assert_eq!(made(&site).len(), 258);
 }
 
 #[test]
