@@ -1,9 +1,8 @@
 //! Access over its life, as real servers and clients see it: suspended and resumed, renewed with an overlap.
 //! Knows what the commands promise, not how they publish.
 
-use std::process::Command;
-
 use crate::{
+    clock,
     common::{vpnpki, Outcome},
     network::Network,
     site::{under, Site},
@@ -46,9 +45,7 @@ fn during_the_overlap_the_old_bundle_and_the_new_one_connect() {
 fn after_the_overlap_the_old_bundle_is_refused_by_the_crl_that_was_signed_with_the_renewal() {
     let site = Site::new();
     let past = |line: &str| {
-        let mut clock = Command::new("faketime");
-        clock.args(["-f", "-20d"]);
-        Outcome::of(&mut under(clock, &vpnpki(site.dir(), line))).succeeds();
+        Outcome::of(&mut under(clock::moved("-20d"), &vpnpki(site.dir(), line))).succeeds();
     };
     past("init --no-passphrase --remote 10.99.0.1 --publish served --issue client1 --issue client2");
     past("renew client1 -o new.ovpn");
@@ -80,9 +77,7 @@ fn a_crl_of_which_half_of_its_life_is_gone_is_signed_anew_by_whoever_opens_the_v
     site.set("crl", "days", 20);
     site.run("crl refresh").succeeds().says("CRL 2");
     let later = |days: u32, line: &str| {
-        let mut clock = Command::new("faketime");
-        clock.args(["-f", &format!("+{days}d")]);
-        Outcome::of(&mut under(clock, &vpnpki(site.dir(), line))).succeeds()
+        Outcome::of(&mut under(clock::moved(&format!("+{days}d")), &vpnpki(site.dir(), line))).succeeds()
     };
     later(8, "issue client2");
     later(8, "crl show").says("CRL 2 from");
@@ -99,11 +94,7 @@ fn a_crl_of_which_half_of_its_life_is_gone_is_signed_anew_by_whoever_opens_the_v
 fn whoever_has_expired_can_be_forgotten_and_not_a_day_before() {
     let site = Site::with_authority("--publish served");
     site.run("issue client1 --days 30 --note desk-4").succeeds();
-    let at = |days: &str, line: &str| {
-        let mut clock = Command::new("faketime");
-        clock.args(["-f", days]);
-        Outcome::of(&mut under(clock, &vpnpki(site.dir(), line)))
-    };
+    let at = |days: &str, line: &str| Outcome::of(&mut under(clock::moved(days), &vpnpki(site.dir(), line)));
     at("+29d", "forget client1 --yes").exits(1).says("is valid, and nothing was dropped");
     at("+31d", "forget client1 --yes").succeeds().says("dropped 1 private key and the note of client1");
     at("+31d", "log verify").succeeds();

@@ -4,6 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
+    clock,
     common::{vpnpki, Outcome},
     network::Network,
     site::{chmod, under, Site},
@@ -78,9 +79,7 @@ fn the_crl_lasts_as_long_as_the_authority() {
 fn an_authority_made_with_a_clock_fifty_minutes_ahead_serves_now() {
     let site = Site::new();
     let line = "init --no-passphrase --remote 10.99.0.1 --publish served --issue client1 --issue client2";
-    let mut ahead = Command::new("faketime");
-    ahead.args(["-f", "+50m"]);
-    Outcome::of(&mut under(ahead, &vpnpki(site.dir(), line))).succeeds();
+    Outcome::of(&mut under(clock::moved("+50m"), &vpnpki(site.dir(), line))).succeeds();
     let network = Network::new(1);
     let mut server = site.server(&network, "served");
     drop(site.connects(&network, 0, "client1.ovpn"));
