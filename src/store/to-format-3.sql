@@ -1,5 +1,8 @@
 -- From format 2, of which `fixtures/format-2.db` is a sample, to format 3. What a table holds is said in `schema.sql`.
 
+DROP INDEX certificate_revoked;
+CREATE INDEX certificate_revoked ON certificate (issuer, serial, not_after, revoked, reason, overlap_ends)
+    WHERE revoked IS NOT NULL;
 DROP INDEX certificate_superseded;
 CREATE INDEX certificate_superseded ON certificate (issuer, overlap_ends)
     WHERE overlap_ends IS NOT NULL AND (revoked IS NULL OR reason = 6);
