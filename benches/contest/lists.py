@@ -29,7 +29,7 @@ def estimate(bench):
 
 
 def sizes(bench):
-    return bench.size([100_000, 1_000_000], [2_000])
+    return [size for size in bench.size([100_000, 1_000_000], [2_000]) if size <= bench.options.most]
 
 
 def measure(bench):
