@@ -84,9 +84,8 @@ pub trait View {
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
     /// Every server, by name, with its current certificate.
     fn servers(&self) -> Result<Vec<(Peer, Certificate)>, StoreError>;
-    /// Every certificate of an issuer for which a revocation is recorded, by serial.
-    fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
-    /// Of those the first `most` whose serials come after one, by serial; less of each than [`View::revoked`] gives.
+    /// Of the certificates of an issuer for which a revocation is recorded the first `most` whose serials come after one, by
+    /// serial.
     fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError>;
     /// The serials of the same.
     fn revoked_serials_after(

@@ -73,27 +73,17 @@ pub(super) fn in_order<T: Send, R: Send>(
         then();
         return things.into_iter().try_for_each(|thing| take(work(thing)?));
     }
-    let (send, receive) = mpsc::channel();
     let over = AtomicBool::new(false);
     rayon::in_place_scope(|scope| {
-        for (place, thing) in things.into_iter().enumerate() {
-            let (send, work, over) = (send.clone(), &work, &over);
-            scope.spawn(move |_| {
-                if !over.load(Ordering::Relaxed) {
-                    // nobody listens any more after an error
-                    let _ = send.send((place, work(thing)));
-                }
-            });
-        }
-        drop(send);
+        let under_way = ahead(scope, things, &work, &over);
         then();
-        let taken = sorted(&receive).try_for_each(|result| take(result?));
+        let taken = sorted(&under_way.receive).try_for_each(|result| take(result?));
         over.store(true, Ordering::Relaxed);
         taken
     })
 }
 
-/// What is under way for the next batch.
+/// What is under way.
 pub(super) struct Ahead<R> {
     receive: Receiver<(usize, R)>,
 }

@@ -33,9 +33,14 @@ impl Folder {
 
     /// The directory that a path lies in, and the path's last name.
     pub(super) fn beside(path: &Path) -> Result<(Self, OsString), FileError> {
+        let (dir, name) = Self::split(path)?;
+        Ok((Self::open(dir)?, name.to_owned()))
+    }
+
+    /// The same while the directory is not opened.
+    pub(super) fn split(path: &Path) -> Result<(&Path, &OsStr), FileError> {
         let no_name = || FileError::NotAFile { path: path.to_owned() };
-        let name = path.file_name().ok_or_else(no_name)?;
-        Ok((Self::open(path.parent().ok_or_else(no_name)?)?, name.to_owned()))
+        Ok((path.parent().ok_or_else(no_name)?, path.file_name().ok_or_else(no_name)?))
     }
 
     /// A directory in this one, not through a link.

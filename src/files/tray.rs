@@ -46,8 +46,7 @@ impl Tray {
         overwrite: Overwrite,
         owner: Option<Owner>,
     ) -> Result<Staged, FileError> {
-        let no_name = || FileError::NotAFile { path: path.to_owned() };
-        let (dir, name) = (path.parent().ok_or_else(no_name)?, path.file_name().ok_or_else(no_name)?);
+        let (dir, name) = Folder::split(path)?;
         let Place { folder, durable } = self.place(dir)?;
         stage_in(&folder, name, Bytes::Here(bytes), Shape { visibility, owner, durable, ..Shape::default() }, overwrite)
     }

@@ -104,7 +104,11 @@ impl Session<'_> {
                       WHERE issuer = ?1 AND revoked IS NOT NULL AND length(serial) > ?2";
         let octets = after.map_or(&[][..], Serial::octets);
         let (mut length, most) = (signed(octets.len() as u64)?, signed(most as u64)?);
-        let mut found = self.all(&of_length, params![issuer, octets, length, most], &read)?;
+        let mut found = match after {
+            Some(_) => self.all(&of_length, params![issuer, octets, length, most], &read)?,
+            // no serial is that short, and all would be looked at to find none
+            None => Vec::new(),
+        };
         loop {
             let left = most - signed(found.len() as u64)?;
             if left == 0 {
@@ -241,14 +245,6 @@ impl View for Session<'_> {
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT k.sealed FROM sealed_key k JOIN certificate c ON c.id = k.certificate WHERE c.serial = ?1";
         self.one(sql, [serial.octets()], |row| cell(row, "sealed"))
-    }
-
-    fn revoked(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
-        let sql = format!("{CERTIFICATES} WHERE c.issuer = ?1 AND c.revoked IS NOT NULL ORDER BY c.serial");
-        self.each(&sql, [issuer], |row| {
-            visit(certificate(row)?);
-            Ok(ControlFlow::Continue(()))
-        })
     }
 
     fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError> {
