@@ -113,7 +113,9 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
 pub fn large_list(entries: u64, form: ListForm) -> Option<Finding> {
     (entries > LARGE && form == ListForm::File).then(|| {
         let why = format!(
-            "has {entries} serials, and a server that reads it as one file carries nobody's traffic while it loads it after each              change: 1.6 s and half a gigabyte for a million; `crl-dir = \"crl\"` under `[server]` and another export make it              a file for each serial, of which a server looks at one"
+            "has {entries} serials, and a server that reads it as one file carries nobody's traffic while it loads it after each \
+             change: 1.6 s and half a gigabyte for a million; `crl-dir = \"crl\"` under `[server]` and another export make it \
+             a file for each serial, of which a server looks at one"
         );
         Finding::new("large-crl", Severity::Note, "the CRL", why)
     })
