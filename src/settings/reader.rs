@@ -12,10 +12,13 @@ use toml_edit::{Document, Item, Table, TableLike, Value};
 use super::fault::Fault;
 
 /// A document being read, and the faults found so far.
-pub struct Reader<'a> {
-    text: &'a str,
+pub struct Reader {
+    lines: Lines,
     faults: Vec<Fault>,
 }
+
+/// Where the lines of a text begin, but for the first: the place of each value is asked for.
+struct Lines(Vec<usize>);
 
 /// One table of the document; reading from one that is absent gives nothing.
 #[derive(Clone, Copy)]
@@ -40,7 +43,7 @@ pub type Parse<'p, T> = &'p dyn Fn(&Value) -> Result<T, String>;
 /// Parses the text; the fault of one that is no TOML.
 pub fn document(text: &str) -> Result<Document<&str>, Fault> {
     Document::parse(text).map_err(|error| {
-        let line = line_of(text, error.span());
+        let line = Lines::of(text).at(error.span());
         // a quote that is not closed runs to the end of its line, and the parser stumbles only over what follows
         let (line, what) = match open_quote(text).filter(|quote| *quote <= line) {
             Some(quote) => (quote, "a quote is not closed".to_owned()),
@@ -50,10 +53,10 @@ pub fn document(text: &str) -> Result<Document<&str>, Fault> {
     })
 }
 
-impl<'a> Reader<'a> {
+impl Reader {
     /// A reader of this text's document.
-    pub fn new(text: &'a str) -> Self {
-        Self { text, faults: Vec::new() }
+    pub fn new(text: &str) -> Self {
+        Self { lines: Lines::of(text), faults: Vec::new() }
     }
 
     /// What was found wrong, in the order of the lines.
@@ -76,7 +79,7 @@ impl<'a> Reader<'a> {
     /// Says which sections there may be.
     pub fn sections(&mut self, root: &Table, known: &[&str]) {
         for (name, item) in root.iter().filter(|(name, _)| !known.contains(name)) {
-            let line = line_of(self.text, key_span(root, name).or_else(|| item.span()));
+            let line = self.lines.at(key_span(root, name).or_else(|| item.span()));
             let what = format!("there is no such section{}", hint(name, known));
             self.faults.push(Fault { line, field: crate::name::escape(name), what });
         }
@@ -86,7 +89,7 @@ impl<'a> Reader<'a> {
     pub fn section<'d>(&mut self, root: &'d Table, name: &'static str, keys: &[&str]) -> Section<'d> {
         let absent = Section { name, line: 1, entries: None };
         let Some(item) = root.get(name) else { return absent };
-        let line = line_of(self.text, key_span(root, name).or_else(|| item.span()));
+        let line = self.lines.at(key_span(root, name).or_else(|| item.span()));
         let Some(entries) = item.as_table_like() else {
             let what = format!("must be a section: write `[{name}]` on a line of its own");
             self.faults.push(Fault { line, field: name.to_owned(), what });
@@ -102,7 +105,7 @@ impl<'a> Reader<'a> {
         let tables = root.get(name)?.as_array_of_tables()?;
         let mut sections = Vec::new();
         for table in tables {
-            let section = Section { name, line: line_of(self.text, table.span()), entries: Some(table) };
+            let section = Section { name, line: self.lines.at(table.span()), entries: Some(table) };
             self.keys(&section, keys);
             sections.push(section);
         }
@@ -130,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     fn parsed<T>(&mut self, section: &Section, key: &str, value: &Value, parse: Parse<T>) -> Option<Read<T>> {
-        let line = line_of(self.text, value.span());
+        let line = self.lines.at(value.span());
         match parse(value) {
             Ok(value) => Some(Read { value, line }),
             Err(what) => {
@@ -152,14 +155,14 @@ impl<'a> Reader<'a> {
 
     fn item<'d>(&self, section: &Section<'d>, key: &str) -> Option<(usize, &'d Item)> {
         let (key, item) = section.entries?.get_key_value(key)?;
-        Some((line_of(self.text, item.span().or_else(|| key.span())), item))
+        Some((self.lines.at(item.span().or_else(|| key.span())), item))
     }
 
     fn keys(&mut self, section: &Section, known: &[&str]) {
         let Some(entries) = section.entries else { return };
         for (name, item) in entries.iter().filter(|(name, _)| !known.contains(name)) {
             let span = entries.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
-            let line = line_of(self.text, span);
+            let line = self.lines.at(span);
             self.fault(
                 section,
                 &crate::name::escape(name),
@@ -220,9 +223,15 @@ fn key_span(table: &Table, name: &str) -> Option<Range<usize>> {
     table.key(name).and_then(toml_edit::Key::span)
 }
 
-fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
-    let before = span.map_or(0, |span| span.start.min(text.len()));
-    1 + text.as_bytes()[..before].iter().map(|&byte| usize::from(byte == b'\n')).sum::<usize>()
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(end, _)| end + 1).collect())
+    }
+
+    /// The line in which this begins, counted from 1; the first for what stands nowhere.
+    fn at(&self, span: Option<Range<usize>>) -> usize {
+        1 + span.map_or(0, |span| self.0.partition_point(|&begin| begin <= span.start))
+    }
 }
 
 /// The first line that ends inside quotes; none where strings may have several lines.
@@ -291,9 +300,9 @@ mod tests {
     #[test]
     fn lines_are_counted_from_one() {
         let text = "a = 1\n\nb = 2";
-        assert_eq!(line_of(text, None), 1);
-        assert_eq!(line_of(text, Some(0..1)), 1);
-        assert_eq!(line_of(text, Some(7..8)), 3);
+        let lines = Lines::of(text);
+        let found = [None, Some(0..1), Some(5..6), Some(6..7), Some(7..8), Some(99..99)].map(|span| lines.at(span));
+        assert_eq!(found, [1, 1, 1, 2, 3, 3]);
     }
 
     #[test]
