@@ -15,7 +15,7 @@ use crate::{
         workshop::{Shared, Workshop},
         Authority, AuthorityError, CurrentBundles, Keyholder, Stop, Stopped, Unlocked,
     },
-    files::{Overwrite, Tray},
+    files::{self, Overwrite, Tray},
     inventory::{Certificate, Change, Event, KeyPlace, Peer, Role, Status},
     name::Name,
     settings::Publishing,
@@ -31,6 +31,8 @@ pub struct ExportRequest {
     pub outputs: Outputs,
     /// Make the server's directory a target of every later CRL.
     pub publish: bool,
+    /// Leave the bundles that are at their place.
+    pub skip_existing: bool,
     /// Stop before anything changes.
     pub dry_run: bool,
     /// Somebody's wish to end it.
@@ -46,10 +48,13 @@ pub enum Whom {
 }
 
 /// What `export` did.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Exported {
     /// Whether anything was written.
     pub changed: bool,
+    /// Whose bundles were left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<Name>,
     /// What became of the bundles.
     #[serde(flatten)]
     pub delivery: Delivery,
@@ -73,8 +78,15 @@ impl Authority {
     ) -> Result<Exported, AuthorityError> {
         let mut workshop = self.workshop()?;
         let view = self.view()?;
-        let peers = self.chosen(&*view, request)?;
+        let mut peers = self.chosen(&*view, request)?;
         check_single(&peers, request)?;
+        let mut outcome = Exported { warnings: workshop.settings.notes.clone(), ..Exported::default() };
+        if request.skip_existing {
+            outcome.unchanged = leave_existing(&mut peers, &workshop, &request.outputs)?;
+            if peers.is_empty() {
+                return Ok(outcome);
+            }
+        }
         let addressees =
             peers.iter().map(|peer| addressee(&*view, peer, &request.whom)).collect::<Result<Vec<_>, _>>()?;
         let with_key = addressees.iter().filter(|addressee| addressee.key == KeyPlace::Here).count();
@@ -86,22 +98,15 @@ impl Authority {
                 return Err(AuthorityError::NoKey(peer.name.clone()));
             }
         }
-        let mut delivery = Delivery::default();
         let mut tell = |made: Delivery, done: usize| {
-            delivery.extend(made);
+            outcome.delivery.extend(made);
             progress(done, peers.len());
         };
         let made = desk.make(&peers, request.dry_run, &request.stop, &mut tell)?;
         let bundles = workshop.bundles(desk.has_dh());
         drop(desk);
         drop(view);
-        let mut outcome = Exported {
-            changed: !request.dry_run && made.done > 0,
-            delivery,
-            target: None,
-            warnings: workshop.settings.notes.clone(),
-            stopped: None,
-        };
+        outcome.changed = !request.dry_run && made.done > 0;
         outcome.note_end(made, &peers, &workshop, &request.outputs);
         outcome.warnings.extend(request.outputs.notes(with_key));
         outcome.warnings.extend(outcome.delivery.warnings());
@@ -265,6 +270,19 @@ impl<'a> Desk<'a> {
         tray.settle()?;
         Ok(staged)
     }
+}
+
+/// Takes out whose bundle is where this call would put it.
+fn leave_existing(peers: &mut Vec<Peer>, workshop: &Workshop, outputs: &Outputs) -> Result<Vec<Name>, AuthorityError> {
+    let (mut left, mut wanted) = (Vec::new(), Vec::new());
+    for peer in peers.drain(..) {
+        match workshop.place(&peer, outputs) {
+            Some((name, path)) if files::exists(&path)? => left.push(name),
+            _ => wanted.push(peer),
+        }
+    }
+    *peers = wanted;
+    Ok(left)
 }
 
 fn addressee<'p>(view: &dyn View, peer: &'p Peer, whom: &Whom) -> Result<Addressee<'p>, AuthorityError> {

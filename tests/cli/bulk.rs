@@ -63,6 +63,17 @@ fn a_list_of_names_gives_everybody_access_in_batches() {
     // all of them again, on every core
     site.run("export --all -o out").exits(1).says("exists");
     std::fs::remove_file(site.path("out/user9.ovpn")).unwrap();
+    let old = std::fs::read(site.path("out/user8.ovpn")).unwrap();
+    let finish = "export --all -o out --skip-existing";
+    site.run(&format!("{finish} --dry-run")).succeeds().says("nothing was written");
+    assert!(!site.path("out/user9.ovpn").exists() && !site.path("out/server").exists());
+    let outcome = site.run(finish).succeeds().says("299 bundles are at their place already");
+    assert_eq!(outcome.stdout.matches("out/").count(), 2, "a client and the server: {outcome}");
+    site.run("verify out/user9.ovpn").succeeds();
+    assert_eq!(std::fs::read(site.path("out/user8.ovpn")).unwrap(), old);
+    let nothing = site.json(finish);
+    assert_eq!((&nothing["changed"], nothing["unchanged"].as_array().unwrap().len()), (&Value::Bool(false), 301));
+    site.refuses(&format!("{finish} --force"), 2, "cannot be used with");
     let exported = site.json("export --all -o out --force");
     assert_eq!((exported["bundles"].as_array().unwrap().len(), &exported["changed"]), (301, &Value::Bool(true)));
     site.run("verify out/user9.ovpn").succeeds();
