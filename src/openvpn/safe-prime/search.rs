@@ -229,14 +229,15 @@ pub fn expected_tests(bits: usize, left: f64) -> f64 {
     left * ln_p * (ln_p - LN_2) / (6.0 * 1.320_323_6)
 }
 
-/// Where the sieve ends: further, a prime would cost more than the tests that it saves.
+/// Where the sieve ends: further, a prime would cost more than the tests that it saves. At eight at once 2^25 for 2048 bits;
+/// a longer number, and a test that costs twice as much, are worth twice the sieve.
 pub fn depth(length: Length, arithmetic: Arithmetic) -> u32 {
     let bits = match length {
-        Length::Bits2048 => 23,
-        Length::Bits3072 => 24,
-        Length::Bits4096 => 25,
+        Length::Bits2048 => 25,
+        Length::Bits3072 => 26,
+        Length::Bits4096 => 27,
     };
-    1 << if arithmetic.width() == 8 { bits } else { bits + 1 }
+    1 << (bits + 3 - arithmetic.width().ilog2())
 }
 
 /// Candidates that are sieved at once: about four times as many as a search of 2048 bits takes, since a longer window costs
