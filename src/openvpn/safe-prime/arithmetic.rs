@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        number::{double, twice_plus_one},
+        number::{double, minus, twice_plus_one},
         sample::{ffdhe, power, wide, Stream, PSEUDOPRIME},
     };
 
@@ -300,6 +300,39 @@ mod tests {
         };
         assert!((1..32).contains(&bases.iter().filter(is_liar).count()));
         assert!(!one_answer(|arithmetic| bases.chunks(8).all(|few| arithmetic.rounds::<2>(&n, few))));
+    }
+
+    /// Limbs and columns as full, and as empty, as they can be.
+    fn edges_of_a_length<const N: usize>() {
+        let all_ones = [u64::MAX; N];
+        let mut lowest = [0; N];
+        (lowest[0], lowest[N - 1]) = (1, 1 << 62);
+        let mut highest = [0; N];
+        (highest[0], highest[N - 1]) = (3, 1 << 63);
+        let numbers = [all_ones, lowest, highest, all_ones.map(|limb| limb - 1 | 1), lowest.map(|limb| limb | 3)];
+        assert!(!one_answer(|arithmetic| arithmetic.fermat(&numbers)).contains(&true));
+        let mut minus_one = all_ones;
+        minus_one[0] -= 1;
+        for n in [&all_ones, &highest] {
+            // what stands for 0 and for no unit has no power that is 1 or -1
+            for base in [[0; N], minus(n, &highest), minus_one.map(|limb| limb >> 2)] {
+                assert!(!one_answer(|arithmetic| arithmetic.rounds(n, &[base])));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_at_the_edge_are_reckoned_right() {
+        edges_of_a_length::<32>();
+        edges_of_a_length::<48>();
+        edges_of_a_length::<64>();
+        // 2^127 - 1 is prime, and 1 less than a power of two; 2^126 + 1 is not
+        let mersenne = [u64::MAX, u64::MAX >> 1];
+        assert_eq!(one_answer(|arithmetic| arithmetic.fermat(&[mersenne, [1, 1 << 62]])), [true, false]);
+        for base in [[1, 0], [u64::MAX - 1, u64::MAX >> 1], [u64::MAX, 0]] {
+            assert!(one_answer(|arithmetic| arithmetic.rounds(&mersenne, &[base])));
+            assert!(!one_answer(|arithmetic| arithmetic.rounds(&mersenne, &[base, [0; 2]])));
+        }
     }
 
     proptest! {

@@ -117,8 +117,8 @@ impl Moduli {
 
     /// For each n an i at which start + 12 i = 0.
     fn first_places<const N: usize>(&self, start: &Number<N>) -> [u64; AT_ONCE] {
-        let one = self.n.map(|n| u64::MAX % n + 1);
-        let square = from_fn(|k| low(u128::from(one[k]) * u128::from(one[k]) % u128::from(self.n[k])));
+        // 4 R, 16 R, … 2^64 R
+        let square = (0..5).fold(self.n.map(|n| 4 * (u64::MAX % n + 1)), |power, _| self.times(power, power));
         // n is its own inverse mod 12
         let minus_twelfth = self.n.map(|n| (n * (n % 12) - 1) / 12);
         let divided = start
@@ -159,26 +159,31 @@ fn primes_to(limit: u32) -> Vec<u32> {
     segment(0, limit, &base)
 }
 
-/// The primes from `begin`, which is even, or 5 to below `end`. `base` are those from 5 to the square root of `end`.
+/// The primes from `begin`, which is a multiple of 30, or 5 to below `end`. `base` are those from 5 to the square root of
+/// `end`.
 fn segment(begin: u32, end: u32, base: &[u32]) -> Vec<u32> {
-    // one place for each odd number, and more behind the end
-    let mut odd = Window::new(((end - begin) as usize / 2).next_multiple_of(64));
-    for prime in [3].into_iter().chain(base.iter().copied()) {
-        let multiple = (prime * prime).max(begin.next_multiple_of(prime));
-        let multiple = if multiple.is_multiple_of(2) { multiple + prime } else { multiple };
-        odd.strike(u64::from((multiple - begin) / 2), u64::from(prime));
+    let mut primes = Vec::new();
+    primes.extend((begin < 5 && end > 5).then_some(5));
+    // what has a factor in common with 30 is not even looked at
+    for rest in [1, 7, 11, 13, 17, 19, 23, 29] {
+        let mut numbers = Window::new(((end - begin) as usize).div_ceil(30).next_multiple_of(64));
+        for prime in base.iter().copied().filter(|&prime| prime > 5) {
+            // times a cofactor that is a prime or more; the fourth power of a prime is 1 mod 30
+            let least = prime.max(begin.div_ceil(prime));
+            let cofactor = least + (rest * (prime % 30).pow(3) + 30 - least % 30) % 30;
+            numbers.strike(u64::from((prime * cofactor - begin) / 30), u64::from(prime));
+        }
+        let left = numbers.left().into_iter().map(|place| begin + 30 * place + rest);
+        primes.extend(left.filter(|number| (7..end).contains(number)));
     }
-    let mut primes = odd.left();
-    primes.iter_mut().for_each(|place| *place = begin + 2 * *place + 1);
-    primes.retain(|number| (5..end).contains(number));
     primes
 }
 
 /// Products of primes that are reckoned by together.
 const AT_ONCE: usize = 4;
 
-/// Numbers of which the primes are found at once: few enough for a processor's nearest memory.
-const SEGMENT: u32 = 1 << 18;
+/// Numbers of which the primes are found at once, 30 by 30: few enough for a processor's nearest memory.
+const SEGMENT: u32 = 30 << 15;
 
 #[cfg(test)]
 mod tests {
