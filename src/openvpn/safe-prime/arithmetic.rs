@@ -1,5 +1,5 @@
-//! Tests of primality, eight at once where the processor has AVX-512 IFMA and one by one elsewhere, with the same answers.
-//! Knows no search. Here stands the only `unsafe` of the crate.
+//! Tests of primality, as many at once as the processor's instructions allow, one by one where it has none of them; the
+//! answers are the same. Knows no search. Here stands the only `unsafe` of the crate.
 
 use std::{fmt, hint::black_box};
 
@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        number::{double, minus, twice_plus_one},
+        number::{double, minus, plus_small, twice_plus_one},
         sample::{ffdhe, power, wide, Stream, PSEUDOPRIME},
     };
 
@@ -302,37 +302,30 @@ mod tests {
         assert!(!one_answer(|arithmetic| bases.chunks(8).all(|few| arithmetic.rounds::<2>(&n, few))));
     }
 
-    /// Limbs and columns as full, and as empty, as they can be.
-    fn edges_of_a_length<const N: usize>() {
-        let all_ones = [u64::MAX; N];
-        let mut lowest = [0; N];
-        (lowest[0], lowest[N - 1]) = (1, 1 << 62);
-        let mut highest = [0; N];
-        (highest[0], highest[N - 1]) = (3, 1 << 63);
-        let numbers = [all_ones, lowest, highest, all_ones.map(|limb| limb - 1 | 1), lowest.map(|limb| limb | 3)];
-        assert!(!one_answer(|arithmetic| arithmetic.fermat(&numbers)).contains(&true));
-        let mut minus_one = all_ones;
-        minus_one[0] -= 1;
-        for n in [&all_ones, &highest] {
-            // what stands for 0 and for no unit has no power that is 1 or -1
-            for base in [[0; N], minus(n, &highest), minus_one.map(|limb| limb >> 2)] {
-                assert!(!one_answer(|arithmetic| arithmetic.rounds(n, &[base])));
+    /// The largest and the least prime of a length that are 3 mod 4, and their neighbours: limbs and columns as full, and as
+    /// empty, as they can be.
+    fn edges_of_a_length<const N: usize>(below: u64, above: u64) {
+        let (mut highest, mut lowest) = ([u64::MAX; N], [0; N]);
+        highest[0] = 0u64.wrapping_sub(below);
+        (lowest[0], lowest[N - 1]) = (above, 1 << 62);
+        for (prime, neighbour) in [(highest, highest[0] + 4), (lowest, lowest[0] - 4)] {
+            let mut composite = prime;
+            composite[0] = neighbour;
+            assert_eq!(one_answer(|arithmetic| arithmetic.fermat(&[prime, composite])), [true, false]);
+            for (n, passes) in [(prime, true), (composite, false)] {
+                for base in [[u64::MAX >> 2; N], minus(&n, &plus_small(&[0; N], 2))] {
+                    assert_eq!(one_answer(|arithmetic| arithmetic.rounds(&n, &[base])), passes);
+                }
             }
         }
     }
 
     #[test]
     fn numbers_at_the_edge_are_reckoned_right() {
-        edges_of_a_length::<32>();
-        edges_of_a_length::<48>();
-        edges_of_a_length::<64>();
-        // 2^127 - 1 is prime, and 1 less than a power of two; 2^126 + 1 is not
-        let mersenne = [u64::MAX, u64::MAX >> 1];
-        assert_eq!(one_answer(|arithmetic| arithmetic.fermat(&[mersenne, [1, 1 << 62]])), [true, false]);
-        for base in [[1, 0], [u64::MAX - 1, u64::MAX >> 1], [u64::MAX, 0]] {
-            assert!(one_answer(|arithmetic| arithmetic.rounds(&mersenne, &[base])));
-            assert!(!one_answer(|arithmetic| arithmetic.rounds(&mersenne, &[base, [0; 2]])));
-        }
+        edges_of_a_length::<2>(173, 7);
+        edges_of_a_length::<32>(1557, 4147);
+        edges_of_a_length::<48>(2165, 195);
+        edges_of_a_length::<64>(2549, 11263);
     }
 
     proptest! {

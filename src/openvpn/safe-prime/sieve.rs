@@ -61,7 +61,9 @@ impl Window {
                 *product = pair.iter().map(|&prime| u64::from(prime)).product();
             }
             for (pair, place) in few.chunks(2).zip(Moduli::new(products).first_places(start)) {
-                pair.iter().for_each(|&prime| self.sieve_one(place, u64::from(prime)));
+                for &prime in pair {
+                    self.sieve_one(place, u64::from(prime));
+                }
             }
         }
     }

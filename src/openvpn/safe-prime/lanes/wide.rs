@@ -7,6 +7,7 @@ use std::{
         _mm512_madd52lo_epu64, _mm512_or_si512, _mm512_set1_epi64, _mm512_set_epi64, _mm512_setzero_si512,
         _mm512_srl_epi64, _mm512_srli_epi64, _mm512_sub_epi64, _mm512_xor_si512, _mm_cvtsi64_si128,
     },
+    array::from_fn,
     hint::black_box,
 };
 
@@ -54,27 +55,25 @@ fn zeros(v: V) -> u8 {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn rows(columns: &mut [V], factors: [V; BLOCK], limbs: &[V], mut upper: [V; UPPER]) -> [V; UPPER] {
-    let zero = _mm512_setzero_si512();
-    let [f0, f1, f2, f3] = factors;
     for (columns, limbs) in columns.as_chunks_mut::<BLOCK>().0.iter_mut().zip(limbs.as_chunks::<BLOCK>().0) {
-        let [u0, u1, u2, u3] = upper;
-        let mut sums = [
-            _mm512_add_epi64(columns[0], u0),
-            _mm512_add_epi64(columns[1], u1),
-            _mm512_add_epi64(columns[2], u2),
-            _mm512_add_epi64(columns[3], u3),
-            zero,
-            zero,
-            zero,
-            zero,
-        ];
+        let mut sums = sums(columns, upper);
         for (place, &limb) in limbs.iter().enumerate() {
-            add_products(&mut sums[place..], limb, [f0, f1, f2, f3]);
+            add_products(&mut sums[place..], limb, factors);
         }
-        columns.copy_from_slice(&sums[..4]);
+        columns.copy_from_slice(&sums[..BLOCK]);
         upper = [sums[4], sums[5], sums[6], sums[7]];
     }
     upper
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn sums(columns: &[V], upper: [V; UPPER]) -> [V; BLOCK + UPPER] {
+    let mut sums = [_mm512_setzero_si512(); BLOCK + UPPER];
+    for (sum, (&column, upper)) in sums.iter_mut().zip(columns.iter().zip(upper)) {
+        *sum = _mm512_add_epi64(column, upper);
+    }
+    sums
 }
 
 #[inline]
@@ -89,17 +88,14 @@ fn add_products(sums: &mut [V], limb: V, factors: [V; BLOCK]) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn square_rows(columns: &mut [V], limbs: &[V]) {
-    let zero = _mm512_setzero_si512();
     let [a, b, c, d] = [limbs[0], limbs[1], limbs[2], limbs[3]];
-    let mut sums = [zero; 8];
+    let mut sums = sums(&columns[..BLOCK], [_mm512_setzero_si512(); UPPER]);
     for (place, x, y) in [(1, a, b), (2, a, c), (3, a, d), (3, b, c), (4, b, d), (5, c, d)] {
         sums[place] = _mm512_madd52lo_epu64(sums[place], x, y);
         sums[place + 1] = _mm512_madd52hi_epu64(sums[place + 1], x, y);
     }
-    for place in 0..4 {
-        columns[place] = _mm512_add_epi64(columns[place], sums[place]);
-    }
-    add_rows(&mut columns[4..], [a, b, c, d], &limbs[4..], [sums[4], sums[5], sums[6], sums[7]]);
+    columns[..BLOCK].copy_from_slice(&sums[..BLOCK]);
+    add_rows(&mut columns[BLOCK..], [a, b, c, d], &limbs[BLOCK..], [sums[4], sums[5], sums[6], sums[7]]);
     // no later row reaches these columns
     for (pair, limb) in columns.as_chunks_mut::<2>().0.iter_mut().zip([a, b, c, d]) {
         // products of different limbs stand twice in a square
@@ -112,7 +108,7 @@ fn square_rows(columns: &mut [V], limbs: &[V]) {
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn multiples(columns: &[V], n: &[V], inverse: V) -> ([V; BLOCK], [V; UPPER]) {
     let zero = _mm512_setzero_si512();
-    let mut sums = [columns[0], columns[1], columns[2], columns[3], zero, zero, zero, zero];
+    let mut sums = sums(columns, [zero; UPPER]);
     let mut factors = [zero; BLOCK];
     for place in 0..BLOCK {
         factors[place] = _mm512_madd52lo_epu64(zero, sums[place], inverse);
@@ -127,7 +123,7 @@ fn multiplications(count: u64) -> u8 {
     // not known when this is compiled: a product of constants is none
     let factor = _mm512_set1_epi64(black_box(MASK.cast_signed()));
     // more sums than multiplications under way, and none like another
-    let mut sums: [_; 16] = std::array::from_fn(|place| _mm512_set1_epi64((place as u64).cast_signed()));
+    let mut sums: [_; 16] = from_fn(|place| _mm512_set1_epi64((place as u64).cast_signed()));
     for _ in 0..count / 16 {
         sums = sums.map(|sum| _mm512_madd52lo_epu64(sum, factor, factor));
     }
