@@ -156,7 +156,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-const RUNS: usize = 15;
+const RUNS: usize = 60;
 
 /// Of what takes longer.
-const FEW_RUNS: usize = 3;
+const FEW_RUNS: usize = 2;

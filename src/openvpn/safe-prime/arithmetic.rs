@@ -1,14 +1,15 @@
 //! Tests of primality, as many at once as the processor's instructions allow, one by one where it has none of them; the
 //! answers are the same. Knows no search. Here stands the only `unsafe` of the crate.
 
-use std::{fmt, hint::black_box};
+use std::fmt;
 
 #[cfg(target_arch = "x86_64")]
-use super::lanes::{self, narrow, wide, Limbs, Question};
 use super::{
-    number::{self, power_of_two, Number},
-    portable::{self, Modulus},
+    lanes::{self, narrow, wide, Limbs, Question},
+    number::{low, power_of_two},
+    portable::digits,
 };
+use super::{number::Number, portable::Modulus};
 
 /// How numbers are tested.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,8 +125,8 @@ impl Vector {
         lanes::limbs(bits, self.limb())
     }
 
-    /// A number x of so many bits stands as 2^residue x.
-    fn residue(self, bits: usize) -> usize {
+    /// A number x of so many bits stands as 2^shift x mod n.
+    fn shift(self, bits: usize) -> usize {
         self.limb() * self.limbs(bits)
     }
 
@@ -140,7 +141,7 @@ impl Vector {
         let moduli = self.each(&[*n], |n| self.split(n));
         let ones = self.each(&[*n], |n| self.one(n));
         let bases = self.each(bases, |base| self.split(base));
-        let digits: Vec<usize> = portable::digits(n).collect();
+        let digits: Vec<usize> = digits(n).collect();
         let passed = self.answer(&Question::Round { moduli: &moduli, ones: &ones, bases: &bases, digits: &digits });
         passed.count_ones() as usize == self.lanes()
     }
@@ -153,7 +154,7 @@ impl Vector {
 
     /// What 1 is in a lane, mod n.
     fn one<const N: usize>(self, n: &Number<N>) -> Limbs {
-        self.split(&power_of_two(self.residue(64 * N), n))
+        self.split(&power_of_two(self.shift(64 * N), n))
     }
 
     /// In the limbs of a lane.
@@ -161,7 +162,7 @@ impl Vector {
         let part = |limb: usize| u128::from(number.get(limb).copied().unwrap_or(0));
         let limb = |place: usize| {
             let (limb, shift) = (self.limb() * place / 64, self.limb() * place % 64);
-            number::low((part(limb) | part(limb + 1) << 64) >> shift) & ((1 << self.limb()) - 1)
+            low((part(limb) | part(limb + 1) << 64) >> shift) & ((1 << self.limb()) - 1)
         };
         (0..self.limbs(64 * N)).map(limb).collect()
     }
@@ -175,7 +176,7 @@ impl Vector {
             Set::Ifma => 3 * limbs * limbs + limbs,
             Set::Avx2 | Set::Sse2 => limbs * (limbs + 1) / 2 + limbs * limbs + limbs,
         };
-        black_box(self.answer(&Question::Multiplications((bits * in_a_square) as u64)));
+        std::hint::black_box(self.answer(&Question::Multiplications((bits * in_a_square) as u64)));
     }
 
     #[expect(unsafe_code, reason = "instructions that not every processor has can be called in no other way")]
@@ -208,7 +209,8 @@ impl Vector {
         match self.0 {}
     }
 
-    fn residue(self, _bits: usize) -> usize {
+    #[cfg(test)]
+    fn shift(self, _bits: usize) -> usize {
         match self.0 {}
     }
 
@@ -254,7 +256,7 @@ mod tests {
     /// How a base stands where this arithmetic reckons.
     fn standing<const N: usize>(arithmetic: Arithmetic, base: &Number<N>, n: &Number<N>) -> Number<N> {
         let doublings = match arithmetic {
-            Arithmetic::Vector(vector) => vector.residue(64 * N),
+            Arithmetic::Vector(vector) => vector.shift(64 * N),
             Arithmetic::Portable => 64 * N,
         };
         let mut base = *base;

@@ -42,7 +42,19 @@ const BLOCK: usize = 4;
 /// - `multiples(columns, n, inverse)`, the multiples of n with which a block of columns vanishes, and the next `upper`;
 /// - `multiplications(count)`.
 macro_rules! functions {
-    ($features:literal, $add:ident, $subtract:ident, $and:ident, $or:ident, $xor:ident, $right:ident, $by:ident, $set:ident, $zero:ident, $width:literal) => {
+    (
+        $features:literal,
+        $add:ident,
+        $subtract:ident,
+        $and:ident,
+        $or:ident,
+        $xor:ident,
+        $right:ident,
+        $by:ident,
+        $set:ident,
+        $zero:ident,
+        $width:literal
+    ) => {
         /// The lanes in which the answer is yes.
         #[target_feature(enable = $features)]
         pub fn answer(question: &Question) -> u8 {
