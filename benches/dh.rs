@@ -1,16 +1,18 @@
-//! What the search for Diffie-Hellman parameters costs: `dh measure [BITS]` in parts, `dh search N vector|portable [BITS]`
-//! whole, on one thread. Each prints one JSON object. Under plain `cargo bench` it has nothing to do.
+//! What the search for Diffie-Hellman parameters costs on one thread: `dh measure [BITS]` in parts, `dh search N PATH [BITS]`
+//! whole. Each prints one JSON object. Under plain `cargo bench` it has nothing to do.
 //!
-//! Of `measure`: `bits`, `candidates_per_hit`, and for `vector` (null where the processor cannot) and `portable` an object:
+//! Of `measure`: `bits`, `candidates_per_hit`, and `paths`, an object for each arithmetic that this processor has, under its
+//! name, which is the PATH of `search`:
+//! - `at_once`: how many numbers are tested at once
 //! - `depth`, `left`: where the sieve ends, and the part of the candidates that it leaves
-//! - `tests`: Fermat tests that a search takes on the average, those of p included
-//! - `test_ms`: one of them; `sieve_ms`: the sieve of a window; `rounds_ms`: the 64 rounds of Miller and Rabin
-//! - `expected_s`: seconds of a whole search on one core, on the average
-//! - `limit_ms`, `of_limit`, only of `vector`: what a test's multiplications alone take, out of registers, and the part of
-//!   `test_ms` that this is
+//! - `tests`: Fermat tests that a search takes on the average, those of p included; `windows`: how often it sieves
+//! - `test_ms`: one test; `sieve_ms`: the sieve of a window; `rounds_ms`: the 64 rounds of Miller and Rabin
+//! - `limit_ms`: what a test's multiplications alone take, out of registers; null of `portable`
 //!
-//! Of `search`: `bits`, `arithmetic` (both null where it is not to be had), `searches`, `tested` and `seconds`, which are the
-//! means, `tested_error` and `seconds_error`, their standard errors, and `tested_expected`.
+//! A whole search takes `tests` of `test_ms`, `windows` of `sieve_ms` and once `rounds_ms` on the average.
+//!
+//! Of `search`: `bits`, `searches`, `tested` and `seconds`, which are the means, `tested_error` and `seconds_error`, their
+//! standard errors, and `tested_expected`.
 //!
 //! Times are the least of several runs: other processes only add to them.
 
@@ -26,7 +28,7 @@ use safe_prime::{
     search::{depth, expected_tests, search, Length, Means, ROUNDS, WINDOW},
     sieve,
 };
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 use vpnpki::world::World;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,13 +36,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let printed = match words[..] {
         ["measure", ref bits @ ..] => match length(bits)? {
-            Length::Bits2048 => measured::<32, 40>(Length::Bits2048),
-            Length::Bits3072 => measured::<48, 60>(Length::Bits3072),
-            Length::Bits4096 => measured::<64, 80>(Length::Bits4096),
+            Length::Bits2048 => measured::<32>(Length::Bits2048),
+            Length::Bits3072 => measured::<48>(Length::Bits3072),
+            Length::Bits4096 => measured::<64>(Length::Bits4096),
         },
-        ["search", count, arithmetic, ref bits @ ..] => searched(count.parse()?, arithmetic, length(bits)?)?,
+        ["search", count, path, ref bits @ ..] => searched(count.parse()?, arithmetic(path)?, length(bits)?)?,
         _ => {
-            println!("usage: dh measure [BITS] | dh search N vector|portable [BITS]");
+            println!("usage: dh measure [BITS] | dh search N PATH [BITS]");
             return Ok(());
         }
     };
@@ -54,58 +56,51 @@ fn length(words: &[&str]) -> Result<Length, String> {
     all.into_iter().find(|length| length.bits().to_string() == **bits).ok_or_else(|| format!("no length: {bits}"))
 }
 
-fn measured<const N: usize, const L: usize>(length: Length) -> Value {
-    let vector = Vector::detect().map(|vector| {
-        let mut parts = parts::<N, L>(length, Arithmetic::Vector(vector));
-        let limit = milliseconds(least(|| vector.multiplications::<N, L>())) / 8.0;
-        parts["limit_ms"] = json!(limit);
-        parts["of_limit"] = json!(limit / parts["test_ms"].as_f64().expect("a time"));
-        parts
-    });
+fn arithmetic(path: &str) -> Result<Arithmetic, String> {
+    let named = |arithmetic: &Arithmetic| arithmetic.to_string() == path;
+    Arithmetic::all().into_iter().find(named).ok_or_else(|| format!("not on this processor: {path}"))
+}
+
+fn measured<const N: usize>(length: Length) -> Value {
+    let path = |arithmetic: Arithmetic| (arithmetic.to_string(), parts::<N>(length, arithmetic));
     json!({
         "bits": length.bits(),
         "candidates_per_hit": expected_tests(length.bits(), 1.0),
-        "vector": vector,
-        "portable": parts::<N, L>(length, Arithmetic::Portable),
+        "paths": Arithmetic::all().into_iter().map(path).collect::<Map<_, _>>(),
     })
 }
 
-fn parts<const N: usize, const L: usize>(length: Length, arithmetic: Arithmetic) -> Value {
+fn parts<const N: usize>(length: Length, arithmetic: Arithmetic) -> Value {
     let depth = depth(length, arithmetic);
     let numbers: Vec<[u64; N]> = (0..arithmetic.width()).map(|_| odd()).collect();
     let bases = [numbers[0].map(|limb| limb >> 2); ROUNDS];
     let n = numbers[0].map(|limb| limb | 3);
-    let test = milliseconds(least(|| arithmetic.fermat::<N, L>(&numbers))) / real(numbers.len());
-    let round = || bases.chunks(arithmetic.width()).filter(|few| arithmetic.rounds::<N, L>(&n, few)).count();
-    let rounds = milliseconds(least(round));
-    let sieve = milliseconds(least(|| sieve::survivors(&numbers[0], WINDOW, depth, 1)));
+    let test = milliseconds(least(RUNS, || arithmetic.fermat(&numbers))) / real(numbers.len());
+    let rounds = || bases.chunks(arithmetic.width()).filter(|few| arithmetic.rounds(&n, few)).count();
+    let limit = |vector: Vector| milliseconds(least(RUNS, || vector.multiplications(length.bits())));
+    let limit = match arithmetic {
+        Arithmetic::Vector(vector) => json!(limit(vector) / real(numbers.len())),
+        Arithmetic::Portable => Value::Null,
+    };
     let left = sieve::survivors(&numbers[0], WINDOW, depth, 1);
-    let window = real(left.places.len());
-    let left = left.part;
-    let candidates = expected_tests(length.bits(), left);
+    let candidates = expected_tests(length.bits(), left.part);
     // the part of what the sieve leaves that is prime (Mertens 1874): each has its p tested too
     let prime = 1.781_07 * f64::from(depth).ln() / (real(length.bits()) * std::f64::consts::LN_2);
-    let tests = candidates * (1.0 + prime);
-    // a window without a hit is followed by another
-    let windows = 1.0 / (1.0 - (-window / candidates).exp());
     json!({
+        "at_once": numbers.len(),
         "depth": depth,
-        "left": left,
-        "tests": tests,
+        "left": left.part,
+        "tests": candidates * (1.0 + prime),
+        // a window without a hit is followed by another
+        "windows": 1.0 / (1.0 - (-real(left.places.len()) / candidates).exp()),
         "test_ms": test,
-        "sieve_ms": sieve,
-        "rounds_ms": rounds,
-        "expected_s": (tests * test + windows * sieve + rounds) / 1000.0,
+        "sieve_ms": milliseconds(least(FEW_RUNS, || sieve::survivors(&numbers[0], WINDOW, depth, 1))),
+        "rounds_ms": milliseconds(least(FEW_RUNS, rounds)),
+        "limit_ms": limit,
     })
 }
 
-fn searched(count: u32, arithmetic: &str, length: Length) -> Result<Value, Box<dyn Error>> {
-    let arithmetic = match arithmetic {
-        "portable" => Some(Arithmetic::Portable),
-        "vector" => Vector::detect().map(Arithmetic::Vector),
-        other => return Err(format!("no arithmetic: {other}").into()),
-    };
-    let Some(arithmetic) = arithmetic else { return Ok(json!({ "bits": null, "arithmetic": null })) };
+fn searched(count: u32, arithmetic: Arithmetic, length: Length) -> Result<Value, Box<dyn Error>> {
     let (world, means) = (World::real(), Means { arithmetic, cores: NonZeroUsize::MIN });
     let (mut tested, mut seconds) = (Vec::new(), Vec::new());
     for _ in 0..count {
@@ -119,7 +114,6 @@ fn searched(count: u32, arithmetic: &str, length: Length) -> Result<Value, Box<d
     let ((tested, tested_error), (seconds, seconds_error)) = (mean(&tested), mean(&seconds));
     Ok(json!({
         "bits": length.bits(),
-        "arithmetic": arithmetic.to_string(),
         "searches": count,
         "tested": tested,
         "tested_error": tested_error,
@@ -145,13 +139,13 @@ fn odd<const N: usize>() -> [u64; N] {
     number
 }
 
-fn least<T>(mut work: impl FnMut() -> T) -> Duration {
-    let once = |work: &mut dyn FnMut() -> T| {
+fn least<T>(runs: usize, mut work: impl FnMut() -> T) -> Duration {
+    let mut once = || {
         let begin = Instant::now();
         black_box(work());
         begin.elapsed()
     };
-    (0..RUNS).map(|_| once(&mut work)).min().expect("a run")
+    (0..runs).map(|_| once()).min().expect("a run")
 }
 
 fn real(count: usize) -> f64 {
@@ -162,4 +156,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-const RUNS: usize = 15;
+const RUNS: usize = 60;
+
+/// Of what takes longer.
+const FEW_RUNS: usize = 2;

@@ -158,18 +158,29 @@ pub struct Searched {
 impl Searched {
     /// That another processor would be much faster.
     pub fn warning(&self) -> Option<String> {
-        (self.at_once == 1).then(|| {
-            "this processor has no AVX-512 IFMA: candidates were tested one by one, which takes several times as long"
-                .to_owned()
-        })
+        let times = match self.at_once {
+            8.. => return None,
+            4.. => "twice",
+            2.. => "four times",
+            _ => "six times",
+        };
+        let how = self.how();
+        Some(format!("this processor has no AVX-512 IFMA: candidates tested {how} take about {times} as long"))
+    }
+
+    fn how(&self) -> String {
+        match self.at_once {
+            1 => "one by one".to_owned(),
+            several => format!("{several} at once with {}", self.arithmetic),
+        }
     }
 }
 
 impl fmt::Display for Searched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bits, cores, seconds, tested, at_once, .. } = self;
+        let Self { bits, cores, seconds, tested, .. } = self;
         let cores = if *cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-        write!(f, "{bits} bits, found in {seconds:.1} s on {cores}: {tested} candidates tested, {at_once} at once")
+        write!(f, "{bits} bits, found in {seconds:.1} s on {cores}: {tested} candidates tested {}", self.how())
     }
 }
 
@@ -211,3 +222,31 @@ const EXAMPLES: &str = "\
 Examples:
   vpnpki dh generate > dh.pem
   vpnpki dh generate -o dh.pem";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slower_search_says_so_and_how_it_was_done() {
+        for arithmetic in Arithmetic::all() {
+            let at_once = arithmetic.width();
+            let arithmetic = arithmetic.to_string();
+            let search = Searched { bits: 2048, cores: 2, seconds: 1.25, tested: 700, arithmetic, at_once };
+            let (how, times) = match at_once {
+                8 => ("8 at once with AVX-512 IFMA", None),
+                4 => ("4 at once with AVX2", Some("twice")),
+                2 => ("2 at once with SSE2", Some("four times")),
+                _ => ("one by one", Some("six times")),
+            };
+            assert_eq!(
+                search.to_string(),
+                format!("2048 bits, found in 1.2 s on 2 cores: 700 candidates tested {how}")
+            );
+            let warning = |times| {
+                format!("this processor has no AVX-512 IFMA: candidates tested {how} take about {times} as long")
+            };
+            assert_eq!(search.warning(), times.map(warning));
+        }
+    }
+}

@@ -1,219 +1,209 @@
-//! Tests of eight numbers at once with AVX-512 IFMA: limbs of 52 bits, one number in each 64-bit lane,
-//! multiplied by Montgomery's method without final subtraction (S. Gueron, "Efficient software implementations of modular
-//! exponentiation", 2012).
+//! Tests of several numbers at once: one number in each 64-bit lane of a vector, multiplied by Montgomery's method without
+//! final subtraction (S. Gueron, "Efficient software implementations of modular exponentiation", 2012).
 //! Knows no prime and no search; the portable path gives the same answers.
+//!
+//! What is the same for every set of instructions stands here, as a macro: a function can use instructions only where they
+//! are named in front of it. The modules below have what differs:
+//! - `wide`: eight lanes with AVX-512 IFMA, limbs of 52 bits;
+//! - `narrow`: four lanes with AVX2, two with SSE2, limbs of 27 bits.
 
-use std::arch::x86_64::{
-    __m512i, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_set1_epi64, _mm512_set_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srli_epi64, _mm512_srlv_epi64,
-    _mm512_sub_epi64,
-};
+pub mod narrow;
+pub mod wide;
 
-/// Eight numbers of `L` limbs of 52 bits.
-type Wide<const L: usize> = [__m512i; L];
+/// A number, the least limb first.
+pub type Limbs = Vec<u64>;
 
-/// What is asked of eight lanes at once. Numbers have `L` limbs of 52 bits, and moduli are odd and below 2^(52 L - 5).
-pub enum Question<'a, const L: usize> {
-    /// Whether 2^(n-1) = 1, for each of eight moduli n. `ones` are 2^(52 L) mod n.
-    Fermat { moduli: &'a [[u64; L]; 8], ones: &'a [[u64; L]; 8], bits: usize },
-    /// Whether base^((n-1)/2) is 1 or -1, for each of eight bases below the one modulus n. `digits` are those of (n-1)/2
-    /// in base 16, the highest first; a base stands as 2^(52 L) base mod n.
-    Round { modulus: &'a [u64; L], one: &'a [u64; L], bases: &'a [[u64; L]; 8], digits: &'a [usize] },
+/// What is asked of all lanes at once. Numbers have as many limbs as `limbs` says; moduli are odd, one in each lane. R is 2
+/// to the number of bits in all limbs.
+pub enum Question<'a> {
+    /// Whether 2^(n-1) = 1. `ones` are R mod n.
+    Fermat { moduli: &'a [Limbs], ones: &'a [Limbs], bits: usize },
+    /// Whether base^((n-1)/2) is 1 or -1, n being the same in all lanes. `digits` are those of (n-1)/2 in base 16, the
+    /// highest first; a base stands as R base mod n.
+    Round { moduli: &'a [Limbs], ones: &'a [Limbs], bases: &'a [Limbs], digits: &'a [usize] },
     /// Nothing: so many multiplications out of registers, which is all that the processor can do in that time.
     Multiplications(u64),
 }
 
-/// The lanes in which the answer is yes.
-#[target_feature(enable = "avx512f,avx512ifma")]
-pub fn answer<const L: usize>(question: &Question<L>) -> u8 {
-    match question {
-        Question::Fermat { moduli, ones, bits } => fermat(moduli, ones, *bits),
-        Question::Round { modulus, one, bases, digits } => round(modulus, one, bases, digits),
-        Question::Multiplications(count) => multiplications(*count),
-    }
+/// How many limbs of `width` bits hold a number of so many bits: whole blocks, and R at least 16 times as large, since
+/// nothing is subtracted.
+pub fn limbs(bits: usize, width: usize) -> usize {
+    (bits + 4).div_ceil(width).next_multiple_of(BLOCK)
 }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn fermat<const L: usize>(moduli: &[[u64; L]; 8], ones: &[[u64; L]; 8], bits: usize) -> u8 {
-    let n = spread(moduli);
-    let inverse = negative_inverse(n[0]);
-    let mut x = spread(ones);
-    for place in (0..bits).rev() {
-        // n is odd, so n - 1 has the same bits but for the last
-        let limb = _mm512_srlv_epi64(n[place / 52], _mm512_set1_epi64(((place % 52) as u64).cast_signed()));
-        let bit = _mm512_and_si512(limb, _mm512_set1_epi64(i64::from(place > 0)));
-        x = square(&x, &n, inverse, bit);
-    }
-    let plain = divided(&x, &n, inverse);
-    equal(&plain, &one())
-}
+/// Rows of a product that are added at once: a column is loaded and stored once for so many products.
+const BLOCK: usize = 4;
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn round<const L: usize>(modulus: &[u64; L], one_here: &[u64; L], bases: &[[u64; L]; 8], digits: &[usize]) -> u8 {
-    let n = spread(&[*modulus; 8]);
-    let inverse = negative_inverse(n[0]);
-    let base = spread(bases);
-    let mut powers = [spread(&[*one_here; 8]); 16];
-    for exponent in 1..powers.len() {
-        powers[exponent] = multiply(&powers[exponent - 1], &base, &n, inverse);
-    }
-    let mut x = powers[0];
-    for &digit in digits {
-        for _ in 0..4 {
-            x = square(&x, &n, inverse, _mm512_setzero_si512());
+/// The functions of a module for these instructions. It has a vector `V` of `LANES` lanes, limbs of `WIDTH` bits, and
+/// - `lanes(of)`, the vector made of `of(lane)`, and `zeros(v)`, the lanes that are 0;
+/// - `rows(columns, factors, limbs, upper)`, which adds `limbs` times the factors of a block to as many columns and `upper`
+///   to the first of them; what belongs behind them is the next `upper`;
+/// - `square_rows(columns, limbs)`, which adds the products of a block of limbs with itself and, twice, with those behind it;
+/// - `multiples(columns, n, inverse)`, the multiples of n with which a block of columns vanishes, and the next `upper`;
+/// - `multiplications(count)`.
+macro_rules! functions {
+    (
+        $features:literal,
+        $add:ident,
+        $subtract:ident,
+        $and:ident,
+        $or:ident,
+        $xor:ident,
+        $right:ident,
+        $by:ident,
+        $set:ident,
+        $zero:ident,
+        $width:literal
+    ) => {
+        /// The lanes in which the answer is yes.
+        #[target_feature(enable = $features)]
+        pub fn answer(question: &Question) -> u8 {
+            match question {
+                Question::Fermat { moduli, ones, bits } => fermat(&Modulus::new(moduli), ones, *bits),
+                Question::Round { moduli, ones, bases, digits } => round(&Modulus::new(moduli), ones, bases, digits),
+                Question::Multiplications(count) => multiplications(*count),
+            }
         }
-        x = multiply(&x, &powers[digit], &n, inverse);
-    }
-    let plain = divided(&x, &n, inverse);
-    let mut minus_one = n;
-    // n is odd
-    minus_one[0] = subtract(n[0], _mm512_set1_epi64(1));
-    equal(&plain, &one()) | equal(&plain, &minus_one)
-}
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn multiplications(count: u64) -> u8 {
-    let factor = _mm512_set1_epi64(MASK);
-    // more sums than multiplications under way, and none like another
-    let mut sums: [_; 16] = std::array::from_fn(|place| _mm512_set1_epi64((place as u64).cast_signed()));
-    for _ in 0..count / 16 {
-        sums = sums.map(|sum| _mm512_madd52lo_epu64(sum, factor, factor));
-    }
-    sums.iter().fold(0, |answer, sum| answer | _mm512_cmpeq_epi64_mask(*sum, factor))
-}
+        #[target_feature(enable = $features)]
+        fn fermat(modulus: &Modulus, ones: &[Limbs], bits: usize) -> u8 {
+            let mut x = spread(ones);
+            let mut columns = vec![$zero(); 2 * x.len()];
+            for place in (0..bits).rev() {
+                // n is odd, so n - 1 has the same bits but for the last
+                let double = if place == 0 { $zero() } else { modulus.bit(place) };
+                modulus.square(&mut x, &mut columns, double);
+            }
+            modulus.divide(&mut x, &mut columns);
+            equal(&x, &one(x.len()))
+        }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn spread<const L: usize>(numbers: &[[u64; L]; 8]) -> Wide<L> {
-    let mut wide = [_mm512_setzero_si512(); L];
-    for (limb, lanes) in wide.iter_mut().enumerate() {
-        let of = |lane: usize| numbers[lane][limb].cast_signed();
-        *lanes = _mm512_set_epi64(of(7), of(6), of(5), of(4), of(3), of(2), of(1), of(0));
-    }
-    wide
-}
+        #[target_feature(enable = $features)]
+        fn round(modulus: &Modulus, ones: &[Limbs], bases: &[Limbs], digits: &[usize]) -> u8 {
+            let (mut x, base) = (spread(ones), spread(bases));
+            let mut columns = vec![$zero(); 2 * x.len()];
+            let mut powers = vec![x.clone()];
+            for exponent in 1..16 {
+                powers.push(base.clone());
+                let (before, power) = powers.split_at_mut(exponent);
+                modulus.multiply(&mut power[0], &before[exponent - 1], &mut columns);
+            }
+            for &digit in digits {
+                for _ in 0..4 {
+                    modulus.square(&mut x, &mut columns, $zero());
+                }
+                modulus.multiply(&mut x, &powers[digit], &mut columns);
+            }
+            modulus.divide(&mut x, &mut columns);
+            let one = one(x.len());
+            let mut minus_one = modulus.n.clone();
+            // n is odd
+            minus_one[0] = $subtract(minus_one[0], one[0]);
+            equal(&x, &one) | equal(&x, &minus_one)
+        }
 
-/// -1/n mod 2^52, by Newton's iteration: each step doubles the number of right bits, 3 to begin with.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn negative_inverse(n: __m512i) -> __m512i {
-    let zero = _mm512_setzero_si512();
-    let two = _mm512_set1_epi64(2);
-    let mut inverse = n;
-    for _ in 0..5 {
-        let product = _mm512_madd52lo_epu64(zero, n, inverse);
-        inverse = _mm512_madd52lo_epu64(zero, inverse, subtract(two, product));
-    }
-    subtract(zero, inverse)
-}
+        /// What is reckoned by in each lane.
+        struct Modulus {
+            n: Vec<V>,
+            /// -1/n mod 2^WIDTH
+            inverse: V,
+        }
 
-/// a - b mod 2^52.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn subtract(a: __m512i, b: __m512i) -> __m512i {
-    let mask = _mm512_set1_epi64(MASK);
-    _mm512_and_si512(_mm512_sub_epi64(a, b), mask)
-}
+        impl Modulus {
+            #[target_feature(enable = $features)]
+            fn new(moduli: &[Limbs]) -> Self {
+                Self { n: spread(moduli), inverse: lanes(|lane| number::negative_inverse(moduli[lane][0]) & MASK) }
+            }
 
-/// x²/R, doubled where `double` is 1. x below 4 n gives a result below 2 n, 4 n when doubled.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn square<const L: usize>(x: &Wide<L>, n: &Wide<L>, inverse: __m512i, double: __m512i) -> Wide<L> {
-    let zero = _mm512_setzero_si512();
-    let mut halves = [[zero; L]; 2];
-    let columns = halves.as_flattened_mut();
-    for i in (0..L).step_by(2) {
-        let (a, b) = (x[i], x[i + 1]);
-        columns[2 * i + 1] = _mm512_madd52lo_epu64(columns[2 * i + 1], a, b);
-        columns[2 * i + 2] = _mm512_madd52hi_epu64(columns[2 * i + 2], a, b);
-        rows(&mut columns[2 * i + 2..i + L + 2], [a, b], &x[i + 2..], [zero, zero]);
-    }
-    for (pair, &limb) in columns.chunks_exact_mut(2).zip(x) {
-        // products of different limbs stand twice in a square
-        pair[0] = _mm512_madd52lo_epu64(_mm512_add_epi64(pair[0], pair[0]), limb, limb);
-        pair[1] = _mm512_madd52hi_epu64(_mm512_add_epi64(pair[1], pair[1]), limb, limb);
-    }
-    reduce(&mut halves, n, inverse, double)
-}
+            /// All ones in the lanes where n has this bit.
+            #[target_feature(enable = $features)]
+            fn bit(&self, place: usize) -> V {
+                let shift = _mm_cvtsi64_si128(((place % WIDTH) as u64).cast_signed());
+                let bit = $and($by(self.n[place / WIDTH], shift), $set(1));
+                $subtract($zero(), bit)
+            }
 
-/// x y/R. x and y below 2 n give a result below 2 n.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn multiply<const L: usize>(x: &Wide<L>, y: &Wide<L>, n: &Wide<L>, inverse: __m512i) -> Wide<L> {
-    let zero = _mm512_setzero_si512();
-    let mut halves = [[zero; L]; 2];
-    let columns = halves.as_flattened_mut();
-    for i in (0..L).step_by(2) {
-        rows(&mut columns[i..i + L + 2], [x[i], x[i + 1]], y, [zero, zero]);
-    }
-    reduce(&mut halves, n, inverse, zero)
-}
+            /// x becomes x²/R, twice that where `double` is all ones. From below 4 n it comes below 2 n, 4 n when doubled.
+            #[target_feature(enable = $features)]
+            fn square(&self, x: &mut [V], columns: &mut [V], double: V) {
+                columns.fill($zero());
+                for i in (0..x.len()).step_by(BLOCK) {
+                    square_rows(&mut columns[2 * i..], &x[i..]);
+                }
+                self.reduce(columns, x, double);
+            }
 
-/// Adds two rows of a product, so that a column is loaded once for four products: `limbs` times `factors`, the second one
-/// column higher. `before` are the limbs before the first, the last one first; their low halves are added already.
-#[inline]
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn rows(columns: &mut [__m512i], factors: [__m512i; 2], limbs: &[__m512i], before: [__m512i; 2]) {
-    let [first, second] = factors;
-    let [mut one_back, mut two_back] = before;
-    let (inner, end) = columns.split_at_mut(limbs.len());
-    for (column, &limb) in inner.iter_mut().zip(limbs) {
-        let sum = _mm512_madd52lo_epu64(*column, first, limb);
-        let sum = _mm512_madd52hi_epu64(sum, first, one_back);
-        let sum = _mm512_madd52lo_epu64(sum, second, one_back);
-        *column = _mm512_madd52hi_epu64(sum, second, two_back);
-        two_back = one_back;
-        one_back = limb;
-    }
-    let sum = _mm512_madd52hi_epu64(end[0], first, one_back);
-    let sum = _mm512_madd52lo_epu64(sum, second, one_back);
-    end[0] = _mm512_madd52hi_epu64(sum, second, two_back);
-    end[1] = _mm512_madd52hi_epu64(end[1], second, one_back);
-}
+            /// x becomes x y/R. From below 2 n it comes below 2 n, as y must be.
+            #[target_feature(enable = $features)]
+            fn multiply(&self, x: &mut [V], y: &[V], columns: &mut [V]) {
+                columns.fill($zero());
+                for (i, factors) in x.as_chunks().0.iter().enumerate() {
+                    add_rows(&mut columns[BLOCK * i..], *factors, y, [$zero(); UPPER]);
+                }
+                self.reduce(columns, x, $zero());
+            }
 
-/// The columns of a product divided by R mod n, doubled where `double` is 1.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn reduce<const L: usize>(halves: &mut [Wide<L>; 2], n: &Wide<L>, inverse: __m512i, double: __m512i) -> Wide<L> {
-    let zero = _mm512_setzero_si512();
-    let columns = halves.as_flattened_mut();
-    let mut carry = zero;
-    for i in (0..L).step_by(2) {
-        // the multiples of n with which this column and the next vanish
-        let column = _mm512_add_epi64(columns[i], carry);
-        let first = _mm512_madd52lo_epu64(zero, column, inverse);
-        carry = _mm512_srli_epi64::<52>(_mm512_madd52lo_epu64(column, first, n[0]));
-        let next = _mm512_add_epi64(columns[i + 1], carry);
-        let next = _mm512_madd52hi_epu64(next, first, n[0]);
-        let next = _mm512_madd52lo_epu64(next, first, n[1]);
-        let second = _mm512_madd52lo_epu64(zero, next, inverse);
-        carry = _mm512_srli_epi64::<52>(_mm512_madd52lo_epu64(next, second, n[0]));
-        rows(&mut columns[i + 2..i + L + 2], [first, second], &n[2..], [n[1], n[0]]);
-    }
-    let mask = _mm512_set1_epi64(MASK);
-    let mut result = halves[1];
-    result[0] = _mm512_add_epi64(result[0], carry);
-    carry = zero;
-    for limb in &mut result {
-        let sum = _mm512_add_epi64(_mm512_sllv_epi64(*limb, double), carry);
-        *limb = _mm512_and_si512(sum, mask);
-        carry = _mm512_srli_epi64::<52>(sum);
-    }
-    result
-}
+            /// x becomes x/R mod n, below n but for n itself.
+            #[target_feature(enable = $features)]
+            fn divide(&self, x: &mut [V], columns: &mut [V]) {
+                columns.fill($zero());
+                columns[..x.len()].copy_from_slice(x);
+                self.reduce(columns, x, $zero());
+            }
 
-/// x/R mod n, below n but for n itself.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn divided<const L: usize>(x: &Wide<L>, n: &Wide<L>, inverse: __m512i) -> Wide<L> {
-    let zero = _mm512_setzero_si512();
-    reduce(&mut [*x, [zero; L]], n, inverse, zero)
-}
+            /// The columns of a product divided by R mod n, doubled where `double` is all ones.
+            #[target_feature(enable = $features)]
+            fn reduce(&self, columns: &mut [V], result: &mut [V], double: V) {
+                for i in (0..result.len()).step_by(BLOCK) {
+                    let (vanishing, others) = columns[i..].split_at_mut(BLOCK);
+                    let (factors, upper) = multiples(vanishing, &self.n, self.inverse);
+                    add_rows(others, factors, &self.n[BLOCK..], upper);
+                }
+                let mut carry = $zero();
+                for (limb, &column) in result.iter_mut().zip(&columns[self.n.len()..]) {
+                    let sum = $add($add(column, $and(column, double)), carry);
+                    *limb = $and(sum, $set(MASK.cast_signed()));
+                    carry = $right::<$width>(sum);
+                }
+            }
+        }
 
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn one<const L: usize>() -> Wide<L> {
-    let mut one = [_mm512_setzero_si512(); L];
-    one[0] = _mm512_set1_epi64(1);
-    one
-}
+        /// Adds rows, to the end.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn add_rows(columns: &mut [V], factors: [V; BLOCK], limbs: &[V], upper: [V; UPPER]) {
+            let (columns, end) = columns.split_at_mut(limbs.len());
+            let upper = rows(columns, factors, limbs, upper);
+            for (column, upper) in end.iter_mut().zip(upper) {
+                *column = $add(*column, upper);
+            }
+        }
 
-/// Lanes in which both are the same.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn equal<const L: usize>(a: &Wide<L>, b: &Wide<L>) -> u8 {
-    a.iter().zip(b).fold(0xff, |equal, (a, b)| equal & _mm512_cmpeq_epi64_mask(*a, *b))
-}
+        #[target_feature(enable = $features)]
+        fn spread(numbers: &[Limbs]) -> Vec<V> {
+            let mut spread = vec![$zero(); numbers[0].len()];
+            for (limb, lanes_of_it) in spread.iter_mut().enumerate() {
+                *lanes_of_it = lanes(|lane| numbers[lane][limb]);
+            }
+            spread
+        }
 
-const MASK: i64 = (1 << 52) - 1;
+        #[target_feature(enable = $features)]
+        fn one(length: usize) -> Vec<V> {
+            let mut one = vec![$zero(); length];
+            one[0] = $set(1);
+            one
+        }
+
+        /// Lanes in which both are the same.
+        #[target_feature(enable = $features)]
+        fn equal(a: &[V], b: &[V]) -> u8 {
+            let mut different = $zero();
+            for (&a, &b) in a.iter().zip(b) {
+                different = $or(different, $xor(a, b));
+            }
+            zeros(different)
+        }
+    };
+}
+use functions;

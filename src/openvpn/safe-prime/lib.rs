@@ -3,8 +3,8 @@
 //! `vpnpki` is not: a search that takes a second takes minutes otherwise.
 //!
 //! - [`search`]: candidates, threads, proof.
-//! - [`arithmetic`]: tests of primality, and the choice between the two that follow.
-//! - `lanes`: eight numbers at once with AVX-512 IFMA.
+//! - [`arithmetic`]: tests of primality, and the choice between the ways that follow.
+//! - `lanes`: several numbers at once: eight with AVX-512 IFMA, four with AVX2, two with SSE2.
 //! - `portable`: one number on any processor.
 //! - [`sieve`]: what small primes say.
 //! - `number`, `cores`: what all of them share.

@@ -56,6 +56,12 @@ pub(crate) fn bit<const N: usize>(number: &Number<N>, place: usize) -> bool {
     place < 64 * N && number[place / 64] >> (place % 64) & 1 == 1
 }
 
+/// -1/n mod 2^64, for an odd n.
+pub(crate) fn negative_inverse(n: u64) -> u64 {
+    // each step of Newton's iteration doubles the number of right bits, 3 to begin with
+    (0..5).fold(n, |x, _| x.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(x)))).wrapping_neg()
+}
+
 /// 2^e mod n, for an n above 2^(64 N - 2) and an e of at least 64 N - 2.
 pub(crate) fn power_of_two<const N: usize>(e: usize, n: &Number<N>) -> Number<N> {
     let known = 64 * N - 2;

@@ -1,7 +1,7 @@
 //! Arithmetic modulo an odd number of `N` limbs of 64 bits, by Montgomery's method, on any processor.
 //! Knows no prime and no search.
 
-use super::number::{below, bit, double, high, low, minus, power_of_two, Number};
+use super::number::{below, bit, double, high, low, minus, negative_inverse, power_of_two, Number};
 
 /// An odd number to reckon by, above 2^(64 N - 2).
 pub struct Modulus<const N: usize> {
@@ -15,9 +15,7 @@ pub struct Modulus<const N: usize> {
 impl<const N: usize> Modulus<N> {
     /// Of an odd number with its highest or second highest bit set.
     pub fn new(n: &Number<N>) -> Self {
-        // each step of Newton's iteration doubles the number of right bits, 3 to begin with
-        let inverse = (0..5).fold(n[0], |x, _| x.wrapping_mul(2u64.wrapping_sub(n[0].wrapping_mul(x))));
-        Self { n: *n, inverse: inverse.wrapping_neg(), one: power_of_two(64 * N, n) }
+        Self { n: *n, inverse: negative_inverse(n[0]), one: power_of_two(64 * N, n) }
     }
 
     /// Fermat's test with base 2: whether 2^(n-1) = 1.

@@ -1,14 +1,17 @@
 //! Which numbers of a window may be q with p = 2q + 1 prime, as far as small primes tell.
 //! Knows no test of primality.
 
-use std::sync::{
-    atomic::{AtomicU32, Ordering},
-    Mutex, PoisonError,
+use std::{
+    array::from_fn,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        Mutex, PoisonError,
+    },
 };
 
 use super::{
     cores::on_each,
-    number::{real, remainder, Number},
+    number::{high, low, negative_inverse, real, Number},
 };
 
 /// What a sieve leaves of a window.
@@ -40,7 +43,7 @@ pub fn survivors<const N: usize>(start: &Number<N>, length: usize, depth: u32, c
     Survivors { part: real(places.len()) / real(length), places }
 }
 
-/// One bit a candidate, set where a small prime divides.
+/// One bit a place, set where it is struck out.
 struct Window(Vec<u64>);
 
 impl Window {
@@ -49,29 +52,36 @@ impl Window {
         Self(vec![0; length / 64])
     }
 
-    /// Takes out what these primes divide.
+    /// Takes out the candidates that these primes divide.
     fn sieve<const N: usize>(&mut self, start: &Number<N>, primes: &[u32]) {
-        for pair in primes.chunks(2) {
-            // two of them at once: the remainder of the long number is what takes time
-            let product = pair.iter().map(|&prime| u64::from(prime)).product();
-            let rest = remainder(start, product);
-            for &prime in pair {
-                self.strike(rest % u64::from(prime), u64::from(prime));
+        for few in primes.chunks(2 * AT_ONCE) {
+            // two in a product: the remainder of the long number is what takes time
+            let mut products = [1; AT_ONCE];
+            for (product, pair) in products.iter_mut().zip(few.chunks(2)) {
+                *product = pair.iter().map(|&prime| u64::from(prime)).product();
+            }
+            for (pair, place) in few.chunks(2).zip(Moduli::new(products).first_places(start)) {
+                for &prime in pair {
+                    self.sieve_one(place, u64::from(prime));
+                }
             }
         }
     }
 
-    /// `rest` is the first candidate's remainder.
-    fn strike(&mut self, rest: u64, prime: u64) {
-        // 12 times this is 1: a prime's inverse mod 12 is its own remainder
-        let twelfth = ((12 - prime % 12) * prime + 1) / 12;
-        // q = 0 and 2q + 1 = 0
-        for wanted in [0, (prime - 1) / 2] {
-            let mut place = (wanted + prime - rest) * twelfth % prime;
-            while let Some(word) = self.0.get_mut((place / 64) as usize) {
-                *word |= 1 << (place % 64);
-                place += prime;
-            }
+    /// `place` is one, anywhere, at which the candidate is a multiple of the prime.
+    fn sieve_one(&mut self, place: u64, prime: u64) {
+        let of_q = place % prime;
+        // p = 2q + 1 is a multiple where 24 i is less by 1; -1/24 is a whole number, since a prime is its own inverse mod 24
+        let of_p = of_q + (prime * (prime % 24) - 1) / 24;
+        self.strike(of_q, prime);
+        self.strike(if of_p < prime { of_p } else { of_p - prime }, prime);
+    }
+
+    /// Strikes out every so many places.
+    fn strike(&mut self, mut place: u64, step: u64) {
+        while let Some(word) = self.0.get_mut((place / 64) as usize) {
+            *word |= 1 << (place % 64);
+            place += step;
         }
     }
 
@@ -82,11 +92,66 @@ impl Window {
 
     /// The places of what is left.
     fn left(&self) -> Vec<u32> {
-        let places = (0u32..).zip(&self.0).flat_map(|(word, &struck)| {
-            let free = move |bit: &u32| struck >> bit & 1 == 0;
-            (0..64).filter(free).map(move |bit| word * 64 + bit)
-        });
-        places.collect()
+        let mut left = Vec::with_capacity(self.0.iter().map(|word| word.count_zeros() as usize).sum());
+        for (word, struck) in (0u32..).zip(&self.0) {
+            let mut free = !struck;
+            while free != 0 {
+                left.push(word * 64 + free.trailing_zeros());
+                free &= free - 1;
+            }
+        }
+        left
+    }
+}
+
+/// Odd numbers below 2^60 to reckon by, several at once so that the processor need not wait for each product, by
+/// Montgomery's method with R = 2^64. 3 divides none of them.
+struct Moduli {
+    n: [u64; AT_ONCE],
+    /// -1/n mod R
+    inverse: [u64; AT_ONCE],
+}
+
+impl Moduli {
+    fn new(n: [u64; AT_ONCE]) -> Self {
+        Self { n, inverse: n.map(negative_inverse) }
+    }
+
+    /// For each n an i at which start + 12 i = 0.
+    fn first_places<const N: usize>(&self, start: &Number<N>) -> [u64; AT_ONCE] {
+        // 4 R, 16 R, … 2^64 R
+        let square = (0..5).fold(self.n.map(|n| 4 * (u64::MAX % n + 1)), |power, _| self.times(power, power));
+        // n is its own inverse mod 12
+        let minus_twelfth = self.n.map(|n| (n * (n % 12) - 1) / 12);
+        let divided = start
+            .iter()
+            .fold([0; AT_ONCE], |sum, &limb| from_fn(|k| self.divided(k, u128::from(sum[k]) + u128::from(limb))));
+        let rest = self.times(divided, self.power(square, N));
+        self.times(rest, self.times(minus_twelfth, square))
+    }
+
+    /// R^(e + 1), from R².
+    fn power(&self, square: [u64; AT_ONCE], e: usize) -> [u64; AT_ONCE] {
+        if e == 1 {
+            return square;
+        }
+        let half = self.power(square, e / 2);
+        let even = self.times(half, half);
+        if e.is_multiple_of(2) {
+            even
+        } else {
+            self.times(even, square)
+        }
+    }
+
+    /// a b/R
+    fn times(&self, a: [u64; AT_ONCE], b: [u64; AT_ONCE]) -> [u64; AT_ONCE] {
+        from_fn(|k| self.divided(k, u128::from(a[k]) * u128::from(b[k])))
+    }
+
+    /// x/R, for an x of at most n R; n + 1 at most.
+    fn divided(&self, k: usize, x: u128) -> u64 {
+        high(x + u128::from(low(x).wrapping_mul(self.inverse[k])) * u128::from(self.n[k]))
     }
 }
 
@@ -96,27 +161,39 @@ fn primes_to(limit: u32) -> Vec<u32> {
     segment(0, limit, &base)
 }
 
-/// The primes from `begin`, which is even, or 5 to below `end`. `base` are those from 5 to the square root of `end`.
+/// The primes from `begin`, which is a multiple of 30, or 5 to below `end`. `base` are those from 5 to the square root of
+/// `end`.
 fn segment(begin: u32, end: u32, base: &[u32]) -> Vec<u32> {
-    // one for each odd number
-    let mut composite = vec![false; (end - begin) as usize / 2];
-    for prime in [3].into_iter().chain(base.iter().copied()) {
-        let multiple = (prime * prime).max(begin.next_multiple_of(prime));
-        let odd = if multiple.is_multiple_of(2) { multiple + prime } else { multiple };
-        let places = composite.iter_mut().skip((odd - begin) as usize / 2);
-        places.step_by(prime as usize).for_each(|place| *place = true);
+    let mut primes = Vec::new();
+    primes.extend((begin < 5 && end > 5).then_some(5));
+    // what has a factor in common with 30 is not even looked at
+    for rest in [1, 7, 11, 13, 17, 19, 23, 29] {
+        let mut numbers = Window::new(((end - begin) as usize).div_ceil(30).next_multiple_of(64));
+        for prime in base.iter().copied().filter(|&prime| prime > 5) {
+            // times a cofactor that is a prime or more; the fourth power of a prime is 1 mod 30
+            let least = prime.max(begin.div_ceil(prime));
+            let cofactor = least + (rest * (prime % 30).pow(3) + 30 - least % 30) % 30;
+            numbers.strike(u64::from((prime * cofactor - begin) / 30), u64::from(prime));
+        }
+        let left = numbers.left().into_iter().map(|place| begin + 30 * place + rest);
+        primes.extend(left.filter(|number| (7..end).contains(number)));
     }
-    let odd = (begin + 1..end).step_by(2).zip(composite);
-    odd.filter(|&(number, composite)| number > 3 && !composite).map(|(number, _)| number).collect()
+    primes
 }
 
-/// Numbers of which the primes are found at once: few enough for a processor's nearest memory.
-const SEGMENT: u32 = 1 << 17;
+/// Products of primes that are reckoned by together.
+const AT_ONCE: usize = 4;
+
+/// Numbers of which the primes are found at once, 30 by 30: few enough for a processor's nearest memory.
+const SEGMENT: u32 = 30 << 15;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{number::plus_small, sample::Stream};
+    use crate::{
+        number::{plus_small, remainder},
+        sample::Stream,
+    };
 
     /// Trial division of each candidate.
     fn plainly(start: &Number<3>, length: u32, depth: u32) -> Vec<u32> {
