@@ -37,7 +37,7 @@ pub struct IssuedCertificate {
 }
 
 /// Whose name it was.
-#[derive(Debug, Serialize, Clone)]
+#[derive(Debug, Serialize, Clone, PartialEq, Eq)]
 pub struct Former {
     /// The serial, which stays on record for ever.
     pub serial: Serial,
@@ -99,6 +99,7 @@ impl Plan {
             signed: Some(signed.clone()),
             key: key.in_bundle(),
             recipients: self.recipients.clone(),
+            now: self.issued,
         }
     }
 

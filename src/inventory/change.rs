@@ -169,7 +169,18 @@ impl Change {
 
     /// What the ledger keeps of it; none when the thing is gone.
     pub fn digest(&self) -> Option<Digest> {
-        let mut hasher = Hasher::new(self.key().as_str());
+        self.keyed().1
+    }
+
+    /// Its key and its digest.
+    pub fn keyed(&self) -> (String, Option<Digest>) {
+        let key = self.key();
+        let digest = self.digest_under(&key);
+        (key, digest)
+    }
+
+    fn digest_under(&self, key: &str) -> Option<Digest> {
+        let mut hasher = Hasher::new(key);
         match self {
             Self::Authority(identity) => hasher.text(&identity.id).time(identity.created),
             Self::Issuer(issuer) => {

@@ -1,6 +1,8 @@
 //! What the SQLite back end writes: facts in, one ledger entry for all of them, one commit.
 //! Nothing else in the program changes the database.
 
+use std::cell::Cell;
+
 use rusqlite::params;
 
 use super::{
@@ -26,6 +28,8 @@ pub(super) struct Pending {
     /// The hash of the entry before.
     previous: Digest,
     changed: Vec<(String, Option<Digest>)>,
+    /// The certificate that was inserted last, and its row: what comes next is mostly its own.
+    newest: Cell<Option<(Serial, i64)>>,
 }
 
 impl Session<'_> {
@@ -33,7 +37,14 @@ impl Session<'_> {
     pub(super) fn next(&self) -> Result<Pending, StoreError> {
         let head = self.head()?;
         let (seq, previous) = head.map_or((1, Digest::default()), |head| (head.seq + 1, head.hash));
-        Ok(Pending { seq, previous, changed: Vec::new() })
+        Ok(Pending { seq, previous, ..Pending::default() })
+    }
+
+    fn certificate_id(&self, serial: &Serial) -> Result<i64, StoreError> {
+        match self.pending.newest.get() {
+            Some((newest, id)) if newest == *serial => Ok(id),
+            _ => certificate_id(self, serial),
+        }
     }
 
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
@@ -44,7 +55,7 @@ impl Session<'_> {
     fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
         let sql = "UPDATE peer SET current = ?2, created = ?3, note = ?4, bundle = ?5, recipients = ?6, entry = ?7
                    WHERE folded = ?1";
-        let current = certificate_id(self, &peer.current)?;
+        let current = self.certificate_id(&peer.current)?;
         let bundle = peer.bundle.as_ref().map(|digest| digest.0);
         let recipients = (!peer.recipients.is_empty()).then(|| peer.recipients.join("\n"));
         let row = params![peer.name.folded(), current, peer.created.unix(), peer.note, bundle, recipients, entry];
@@ -107,11 +118,13 @@ impl Session<'_> {
             certificate.overlap_ends.map(Time::unix),
             entry,
         ];
-        self.execute(sql, row).map(drop)
+        self.execute(sql, row)?;
+        self.pending.newest.set(Some((certificate.serial, self.transaction.last_insert_rowid())));
+        Ok(())
     }
 
     fn record_key(&self, serial: &Serial, sealed: Option<&[u8]>, entry: i64) -> Result<(), StoreError> {
-        let id = certificate_id(self, serial)?;
+        let id = self.certificate_id(serial)?;
         match sealed {
             Some(sealed) => self.execute(
                 "INSERT OR REPLACE INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)",
@@ -196,7 +209,7 @@ impl Session<'_> {
             Change::Certificate(certificate) => self.record_certificate(certificate, entry),
             Change::CertificateDer(serial, der) => {
                 let sql = "INSERT INTO certificate_der (certificate, der, entry) VALUES (?1, ?2, ?3)";
-                self.execute(sql, params![certificate_id(self, serial)?, der, entry]).map(drop)
+                self.execute(sql, params![self.certificate_id(serial)?, der, entry]).map(drop)
             }
             Change::SealedKey(serial, sealed) => self.record_key(serial, sealed.as_deref(), entry),
             Change::Crl(crl) => {
@@ -251,7 +264,7 @@ impl Session<'_> {
 impl Writing for Session<'_> {
     fn record(&mut self, change: &Change) -> Result<(), StoreError> {
         self.insert(change, signed(self.pending.seq)?)?;
-        self.pending.changed.push((change.key(), change.digest()));
+        self.pending.changed.push(change.keyed());
         Ok(())
     }
 
