@@ -216,10 +216,19 @@ fn exposure(dir: &Path) -> String {
 }
 
 impl Delivery {
-    /// Looks whether others can read these. What cannot be looked at was not put in place, and that is said elsewhere.
+    /// Looks whether others can read these: at one in each directory, since modes are a file system's. What cannot be looked
+    /// at was not put in place, and that is said elsewhere.
     pub(super) fn note_exposed(&mut self, private: &[PathBuf]) {
-        let open = private.iter().filter(|path| files::is_exposed(path).unwrap_or(false));
-        self.exposed.extend(open.filter_map(|path| path.parent()).map(Path::to_owned));
+        let mut seen = BTreeSet::new();
+        for (path, dir) in private.iter().filter_map(|path| Some((path, path.parent()?))) {
+            if seen.contains(dir) {
+                continue;
+            }
+            if let Ok(Some(exposed)) = files::is_exposed(path) {
+                seen.insert(dir);
+                self.exposed.extend(exposed.then(|| dir.to_owned()));
+            }
+        }
     }
 
     /// What people should know of where the bundles are.
