@@ -206,3 +206,6 @@ fn unkept_key() -> AuthorityError {
 
 /// The parameter that holds the Diffie-Hellman group.
 pub(super) const DH: &str = "dh";
+
+#[cfg(test)]
+mod tests;

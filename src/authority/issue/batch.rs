@@ -147,13 +147,16 @@ impl Act<'_> {
         let touched = drafts.iter().filter_map(|draft| draft.admitted.peer().cloned()).map(Change::Peer);
         unlocked.refuse_mismatch_after(&*writing, touched.collect(), self.written.get().as_ref())?;
         let mut events = if first { self.catch_up(&mut *writing, now, outcome)? } else { Vec::new() };
-        let (mut batch, mut staged) = (Batch::default(), Vec::new());
+        let (mut batch, mut staged, mut issued) = (Batch::default(), Vec::new(), Vec::new());
         for Made { leaf, bundle } in self.finish(&*writing, drafts, now)? {
             add_once(&mut outcome.warnings, leaf.plan.note.clone());
             batch.issued.push(leaf.plan.summary());
             staged.extend(bundle);
-            events.push(leaf.record(&mut *writing, unlocked)?);
+            let (issuance, event) = leaf.issuance(unlocked);
+            issued.push(issuance);
+            events.push(event);
         }
+        writing.record_issued(issued)?;
         if request.dry_run {
             leaf::forget_serials(&mut batch.issued);
             return Ok(batch);
@@ -277,7 +280,7 @@ fn add_once(warnings: &mut Vec<String>, warning: Option<String>) {
 }
 
 /// The most in one transaction, and in one entry of the ledger.
-const MANY: usize = 256;
+pub(super) const MANY: usize = 256;
 
 /// The same where a key takes a tenth of a second or more.
 const FEW: usize = 32;
