@@ -5,7 +5,6 @@
 
 use std::{
     collections::VecDeque,
-    ops::ControlFlow,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
@@ -65,36 +64,36 @@ pub(super) enum Crew {
 pub(super) type Things<C, T> = Result<(C, Vec<T>), AuthorityError>;
 
 /// Does `work` on each thing of each batch, and hands the results to `take`, on this thread, batch by batch and in the order
-/// of the things, while up to [`AHEAD`] later batches are under way. A batch of which one thing fails is handed over as
-/// its first error, in order. Batches are asked for when there is room for them; after `take` breaks off nothing is begun.
+/// of the things, while up to [`AHEAD`] later batches are under way. The first error, in order, ends it: of a thing, when
+/// its batch would be taken, or of `take`. Batches are asked for when there is room for them.
 pub(super) fn in_batches<C: Send + Sync, T: Send, R: Send>(
     crew: Crew,
     mut batches: impl Iterator<Item = Things<C, T>>,
     work: impl Fn(&C, T) -> Result<R, AuthorityError> + Sync,
-    mut take: impl FnMut(Things<Arc<C>, R>) -> ControlFlow<()>,
-) {
+    mut take: impl FnMut(&C, Vec<R>) -> Result<(), AuthorityError>,
+) -> Result<(), AuthorityError> {
     if crew == Crew::Alone {
-        let alone = |(shared, things): (C, Vec<T>)| {
+        return batches.try_for_each(|batch| {
+            let (shared, things) = batch?;
             let done = things.into_iter().map(|thing| work(&shared, thing)).collect::<Result<_, _>>()?;
-            Ok((Arc::new(shared), done))
-        };
-        // it does not matter whether all was taken
-        let _ = batches.try_for_each(|batch| take(batch.and_then(alone)));
-        return;
+            take(&shared, done)
+        });
     }
     let over = AtomicBool::new(false);
     rayon::in_place_scope(|scope| {
         let start = |batch: Things<C, T>| batch.map(|(shared, things)| begin(scope, shared, things, &work, &over));
         let mut under_way: VecDeque<_> = batches.by_ref().take(AHEAD).map(start).collect();
-        while let Some(batch) = under_way.pop_front() {
-            let done = batch.and_then(UnderWay::wait);
-            under_way.extend(batches.next().map(start));
-            if take(done).is_break() {
-                break;
-            }
+        let mut outcome = Ok(());
+        while outcome.is_ok() {
+            let Some(batch) = under_way.pop_front() else { break };
+            outcome = batch.and_then(UnderWay::wait).and_then(|(shared, done)| {
+                under_way.extend(batches.next().map(start));
+                take(&shared, done)
+            });
         }
         over.store(true, Ordering::Relaxed);
-    });
+        outcome
+    })
 }
 
 /// A batch that is worked on.
@@ -144,7 +143,11 @@ impl<C, R> UnderWay<C, R> {
         done.sort_unstable_by_key(|(place, _)| *place);
         let done: Vec<R> = done.into_iter().map(|(_, result)| result).collect::<Result<_, _>>()?;
         // a thread that panics hands over nothing; the scope passes the panic on
-        if done.len() == self.many { Ok((self.shared, done)) } else { Err(AuthorityError::Stopped) }
+        if done.len() == self.many {
+            Ok((self.shared, done))
+        } else {
+            Err(AuthorityError::Stopped)
+        }
     }
 }
 
@@ -174,13 +177,13 @@ mod tests {
             for many in [0, 1, 10, 57] {
                 let (mut taken, mut places) = (Vec::new(), Vec::new());
                 let work = |place: &u32, number| Ok((*place, uneven(number)));
-                in_batches(crew, tens(many), work, |batch| {
-                    let (place, done) = batch.unwrap();
-                    assert!(done.iter().all(|(of, _)| *of == *place));
+                let outcome = in_batches(crew, tens(many), work, |place, done| {
+                    assert!(done.iter().all(|(of, _)| of == place));
                     places.push(*place);
                     taken.extend(done.into_iter().map(|(_, number)| number));
-                    ControlFlow::Continue(())
+                    Ok(())
                 });
+                assert!(outcome.is_ok());
                 assert_eq!(taken, (0..many).collect::<Vec<_>>(), "{crew:?}");
                 assert_eq!(places, (0..many.div_ceil(10)).collect::<Vec<_>>(), "{crew:?}");
             }
@@ -189,25 +192,19 @@ mod tests {
 
     /// What fails first, in order, is told, and only when those before it were taken.
     #[test]
-    fn a_batch_that_fails_comes_as_its_first_error_after_those_before_it() {
+    fn a_batch_that_fails_is_its_first_error_after_those_before_it() {
         for crew in [Crew::Alone, Crew::All] {
             let mut taken = Vec::new();
             let work = |_: &u32, number| match uneven(number) {
                 number if number >= 24 => Err(AuthorityError::Usage(number.to_string())),
                 number => Ok(number),
             };
-            let mut told = None;
-            in_batches(crew, tens(50), work, |batch| match batch {
-                Ok((_, done)) => {
-                    taken.extend(done);
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    told = Some(error.to_string());
-                    ControlFlow::Break(())
-                }
+            let outcome = in_batches(crew, tens(50), work, |_, done| {
+                taken.extend(done);
+                Ok(())
             });
-            assert_eq!((taken, told.as_deref()), ((0..20).collect(), Some("24")), "{crew:?}");
+            assert_eq!(outcome.unwrap_err().to_string(), "24", "{crew:?}");
+            assert_eq!(taken, (0..20).collect::<Vec<_>>(), "{crew:?}");
         }
     }
 
@@ -216,25 +213,42 @@ mod tests {
         for (crew, ahead) in [(Crew::Alone, 0), (Crew::All, AHEAD)] {
             let (asked, mut taken) = (std::cell::Cell::new(0), 0);
             let batches = tens(1000).inspect(|_| asked.set(asked.get() + 1));
-            in_batches(crew, batches, |_, number| Ok(uneven(number)), |batch| {
-                assert_eq!(batch.unwrap().1.len(), 10);
-                taken += 1;
-                assert!(asked.get() <= taken + ahead, "{} batches asked for at the {taken}.", asked.get());
-                if taken == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+            let outcome = in_batches(
+                crew,
+                batches,
+                |_, number| Ok(uneven(number)),
+                |_, done| {
+                    assert_eq!(done.len(), 10);
+                    taken += 1;
+                    assert!(asked.get() <= taken + ahead, "{} batches asked for at the {taken}.", asked.get());
+                    if taken == 5 {
+                        Err(AuthorityError::Stopped)
+                    } else {
+                        Ok(())
+                    }
+                },
+            );
+            assert!(matches!(outcome, Err(AuthorityError::Stopped)));
             assert_eq!((taken, asked.get()), (5, 5 + ahead), "{crew:?}");
         }
     }
 
     #[test]
     fn things_that_cannot_be_read_are_an_error_in_their_turn() {
-        let batches = tens(20).chain([Err(AuthorityError::Stopped)]);
-        let mut taken = Vec::new();
-        in_batches(Crew::All, batches, |_, number| Ok(number), |batch| {
-            taken.push(batch.is_ok());
-            ControlFlow::Continue(())
-        });
-        assert_eq!(taken, [true, true, false]);
+        for crew in [Crew::Alone, Crew::All] {
+            let (batches, mut taken) = (tens(20).chain([Err(AuthorityError::Stopped)]), 0);
+            let outcome = in_batches(
+                crew,
+                batches,
+                |_, number| Ok(number),
+                |_, done| {
+                    taken += done.len();
+                    Ok(())
+                },
+            );
+            assert!(matches!(outcome, Err(AuthorityError::Stopped)));
+            assert_eq!(taken, 20, "{crew:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `export`: bundles made again from what is recorded, with the settings of now. Commits nothing, except where a
 //! server's directory becomes a target.
 
-use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{ops::ControlFlow, path::PathBuf};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     authority::{
         admission::{Addressee, Asked},
         crew::{in_batches, Crew},
-        deliver::{self, Delivery, Destination, Outputs, Passphrases, StagedBundle},
+        deliver::{self, Delivery, Destination, Outputs, Passphrases},
         known_peer, since, target,
         unlock::StoredOwn,
         workshop::{Shared, Workshop},
@@ -236,7 +236,6 @@ impl<'a> Desk<'a> {
         tell: &mut dyn FnMut(Delivery, usize),
     ) -> Result<Making, AuthorityError> {
         let Self { workshop, unlocked, ref shared, view, outputs, now } = *self;
-        let (mut done, mut stopped) = (0, None);
         let batches = peers.chunks(BATCH.min(outputs.most_at_once())).map(|batch| {
             let stored = batch.iter().map(|peer| StoredOwn::of(view, peer)).collect::<Result<Vec<_>, _>>()?;
             Ok((Tray::of(batch.len()), stored))
@@ -245,25 +244,18 @@ impl<'a> Desk<'a> {
             stop.check()?;
             workshop.stage_on(tray, shared, unlocked.open_own(stored, now)?, outputs)
         };
-        let mut release = |(tray, staged): (Arc<Tray>, Vec<Option<StagedBundle>>)| {
+        let crew = if peers.len() < 2 { Crew::Alone } else { workshop.crew(outputs) };
+        let mut done = 0;
+        let ended = in_batches(crew, batches, stage, |tray, staged| {
             tray.settle()?;
             done += staged.len();
             let staged = staged.into_iter().flatten().collect();
-            let delivery = if dry_run { Delivery::default() } else { deliver::release(staged) };
-            tell(delivery, done);
+            tell(if dry_run { Delivery::default() } else { deliver::release(staged) }, done);
             Ok(())
-        };
-        let crew = if peers.len() < 2 { Crew::Alone } else { workshop.crew(outputs) };
-        in_batches(crew, batches, stage, |batch| match batch.and_then(&mut release) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                stopped = Some(error);
-                ControlFlow::Break(())
-            }
         });
-        match stopped {
-            Some(error) if done == 0 || dry_run => Err(error),
-            stopped => Ok(Making { done, stopped }),
+        match ended {
+            Err(error) if done > 0 && !dry_run => Ok(Making { done, stopped: Some(error) }),
+            ended => ended.map(|()| Making { done, stopped: None }),
         }
     }
 }

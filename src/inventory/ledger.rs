@@ -1,10 +1,7 @@
 //! The ledger: the append-only, hash-chained record of every act. Each entry commits to the entry before it and to
 //! digests of all that changed; made with the vault open it carries a MAC. Knows nothing of where it is kept.
 
-use std::{
-    fmt,
-    io,
-};
+use std::{fmt, io};
 
 use aws_lc_rs::digest::{self, SHA256};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

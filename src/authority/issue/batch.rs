@@ -5,7 +5,7 @@
 //!
 //! The transaction is open for one batch, so that others get in between, and only while it is recorded.
 
-use std::{cell::Cell, ops::ControlFlow};
+use std::cell::Cell;
 
 use super::{
     admit::{admit_again, Admitted},
@@ -16,8 +16,7 @@ use crate::{
     authority::{
         credential::{self, Credential},
         crew::{in_batches, Crew},
-        deliver,
-        leaf,
+        deliver, leaf,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         trust::Written,
@@ -94,30 +93,19 @@ impl Act<'_> {
             (!batch.is_empty()).then_some(Ok((common, batch)))
         });
         let draft = |common: &Common, admitted| draft(&desk, crew, common, admitted);
-        let (mut done, mut ended) = (0, None);
-        in_batches(Crew::All, batches, draft, |drafts| {
-            let made = drafts.and_then(|(common, drafts)| {
-                self.request.stop.check()?;
-                common.tray.settle()?;
-                let many = drafts.len();
-                let batch = self.batch(drafts, Some(&desk), done == 0, outcome)?;
-                Ok((batch, many))
-            });
-            match made {
-                Ok((batch, many)) => {
-                    done += many;
-                    witness.done(batch, done, of);
-                    ControlFlow::Continue(())
-                }
-                Err(why) => {
-                    ended = Some(why);
-                    ControlFlow::Break(())
-                }
-            }
+        let mut done = 0;
+        let ended = in_batches(Crew::All, batches, draft, |common, drafts| {
+            self.request.stop.check()?;
+            common.tray.settle()?;
+            let many = drafts.len();
+            let batch = self.batch(drafts, Some(&desk), done == 0, outcome)?;
+            done += many;
+            witness.done(batch, done, of);
+            Ok(())
         });
         match ended {
-            Some(error) if done == 0 => return Err(error),
-            ended => outcome.stopped = ended.map(|why| Stopped { done, of, why }),
+            Err(why) if done > 0 => outcome.stopped = Some(Stopped { done, of, why }),
+            ended => ended?,
         }
         Ok(())
     }
@@ -259,12 +247,7 @@ impl Act<'_> {
 
 /// All that is made ahead of the transaction: nothing but the key for a server, whose bundle holds the CRL of the moment,
 /// or where bundles are made one after the other.
-fn draft<'p>(
-    desk: &Desk,
-    crew: Crew,
-    common: &Common,
-    admitted: Admitted<'p>,
-) -> Result<Draft<'p>, AuthorityError> {
+fn draft<'p>(desk: &Desk, crew: Crew, common: &Common, admitted: Admitted<'p>) -> Result<Draft<'p>, AuthorityError> {
     let ready = desk.maker.ready(admitted.person)?;
     let work = if crew == Crew::Alone || admitted.person.role == Role::Server {
         Work::Key(ready)

@@ -113,7 +113,7 @@ impl Place {
 
     /// To `user0` and on, so many, with their bundles.
     fn request(&self, many: usize) -> IssueRequest {
-        let list = (0..many).map(|number| format!("user{number}\n")).collect::<String>();
+        let list = list("user", many);
         let destination = Destination::Into(self.out());
         IssueRequest { outputs: Outputs { destination, ..Outputs::nowhere() }, ..request(&list) }
     }
@@ -166,6 +166,11 @@ impl Place {
     }
 }
 
+/// So many names, one a line.
+fn list(stem: &str, many: usize) -> String {
+    (0..many).map(|number| format!("{stem}{number}")).collect::<Vec<_>>().join("\n")
+}
+
 /// To everybody in a list, without bundles.
 fn request(list: &str) -> IssueRequest {
     let usual =
@@ -187,9 +192,9 @@ fn request(list: &str) -> IssueRequest {
 fn batches_are_whole_whatever_the_number() {
     let place = Place::new();
     for (many, batches) in [(1, vec![1]), (2, vec![2]), (256, vec![256]), (257, vec![256, 1])] {
-        let list = (0..many).map(|number| format!("of{many}-{number}\n")).collect::<String>();
         let mut witness = meanwhile(|| ());
-        let outcome = place.authority().issue(&request(&list), &Nobody, &mut witness).unwrap();
+        let request = request(&list(&format!("of{many}-"), many));
+        let outcome = place.authority().issue(&request, &Nobody, &mut witness).unwrap();
         assert!(outcome.changed && outcome.stopped.is_none());
         assert_eq!(witness.batches, batches, "{many}");
     }

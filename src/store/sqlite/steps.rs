@@ -13,7 +13,8 @@ use std::{
 use super::{issued::GROUP, Sqlite, PATIENCE};
 use crate::{
     inventory::{
-        ActId, Certificate, Change, Holder, Identity, Issuance, Issuer, KeyPlace, Peer, Reason, Revocation, Role, SignedCrl,
+        ActId, Certificate, Change, Holder, Identity, Issuance, Issuer, KeyPlace, Peer, Reason, Revocation, Role,
+        SignedCrl,
     },
     name::Name,
     serial::Serial,
