@@ -190,14 +190,13 @@ impl Authority {
         unlocked: Option<&Unlocked>,
     ) -> Result<(), AuthorityError> {
         let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
-        let draft = self.draft(writing, operation, events, suspect)?;
+        let draft = self.draft(operation, events, suspect || already_suspect(writing)?)?;
         writing.append(Draft { mac: unlocked.is_some().then_some(&mac), ..draft })?;
         Ok(())
     }
 
     fn draft(
         &self,
-        view: &dyn View,
         operation: &'static str,
         events: Vec<Event>,
         suspect: bool,
@@ -208,7 +207,7 @@ impl Authority {
             by: self.actor.by.clone(),
             operation,
             events,
-            suspect: suspect || already_suspect(view)?,
+            suspect,
             mac: None,
         })
     }
@@ -221,11 +220,24 @@ impl Authority {
         suspect: bool,
         unlocked: Option<&Unlocked>,
     ) -> Result<Head, AuthorityError> {
+        let suspect = suspect || already_suspect(&*writing)?;
+        self.commit_as(writing, operation, events, suspect, unlocked)
+    }
+
+    /// The same where it is known whether a mismatch was, in this entry or before.
+    fn commit_as(
+        &self,
+        writing: Box<dyn Writing + '_>,
+        operation: &'static str,
+        events: Vec<Event>,
+        suspect: bool,
+        unlocked: Option<&Unlocked>,
+    ) -> Result<Head, AuthorityError> {
         if !unlocked.map_or(Ok(true), |unlocked| unlocked.is_current(&*writing))? {
             return Err(AuthorityError::VaultChanged);
         }
         let mac = |hash: &[u8]| unlocked.map(|unlocked| unlocked.vault.mac(hash)).unwrap_or_default();
-        let draft = self.draft(&*writing, operation, events, suspect)?;
+        let draft = self.draft(operation, events, suspect)?;
         match writing.commit(Draft { mac: unlocked.is_some().then_some(&mac), ..draft }) {
             Ok(head) => Ok(head),
             Err(CommitError::Unknown { act, source }) => match self.store.committed(act) {

@@ -49,7 +49,8 @@
 //!    [`Keyholder`](authority::Keyholder) brings: a passphrase or an identity.
 //! 6. [`PrivateKey::generate`](pki::PrivateKey::generate) makes the key, and [`VaultKeys::seal`](vault::VaultKeys::seal)
 //!    seals it to its [`Binding`](vault::Binding), before anyone else has to wait; [`World::random`](world::World::random)
-//!    gives the bytes of [`Serial::fresh`](serial::Serial::fresh). For many names all cores do this, one batch ahead.
+//!    gives the bytes of [`Serial::fresh`](serial::Serial::fresh). For many names all cores do this, and steps 9 to 11, while
+//!    the batches before are committed; what does not fit the store any more, step 7 makes anew.
 //! 7. [`Store::begin`](store::Store::begin) opens the one writing transaction; the name is looked up again.
 //! 8. [`trust::check`](authority::trust::check) holds the store against its ledger; on a mismatch nothing is issued.
 //! 9. [`Unlocked`](authority::Unlocked) gives the CA's key, compared with its certificate.

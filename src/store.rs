@@ -6,7 +6,7 @@ use std::{ops::ControlFlow, path::Path, time::Duration};
 use crate::{
     files::FileError,
     inventory::{
-        ActId, Barred, Certificate, Change, Digest, Event, Head, Identity, Issuer, Peer, Role, SealedSecret,
+        ActId, Barred, Certificate, Change, Digest, Event, Head, Identity, Issuance, Issuer, Peer, Role, SealedSecret,
         SecretKind, SignedCrl, Status, StoredEntry, Target, Unlocker,
     },
     name::Name,
@@ -142,6 +142,8 @@ pub trait View {
 pub trait Writing: View {
     /// Takes a fact over.
     fn record(&mut self, change: &Change) -> Result<(), StoreError>;
+    /// Takes over all facts of new certificates, as one by one, but faster where they are many.
+    fn record_issued(&mut self, issued: Vec<Issuance>) -> Result<(), StoreError>;
     /// Begins a CRL of an issuer; what lies there under its number is removed.
     fn begin_crl(&self, issuer: u32, number: u64) -> Result<(), StoreError>;
     /// Lays down a part of it, in any order; counted from 0 without gaps.

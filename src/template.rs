@@ -5,6 +5,7 @@ mod engine;
 mod rules;
 
 pub use engine::fill;
+use engine::Source;
 
 use crate::{
     name::Name,
@@ -15,8 +16,8 @@ use crate::{
 /// The templates in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Templates {
-    client: String,
-    server: String,
+    client: Source,
+    server: Source,
 }
 
 /// What is wrong with a template.
@@ -92,8 +93,8 @@ impl Templates {
     /// Those that vpnpki brings.
     pub fn built_in() -> Self {
         Self {
-            client: include_str!("../templates/client.conf").to_owned(),
-            server: include_str!("../templates/server.conf").to_owned(),
+            client: Source::new(CLIENT, include_str!("../templates/client.conf")),
+            server: Source::new(SERVER, include_str!("../templates/server.conf")),
         }
     }
 
@@ -106,8 +107,8 @@ impl Templates {
         }
         for (file, text) in files {
             match file.as_str() {
-                CLIENT => templates.client = text,
-                SERVER => templates.server = text,
+                CLIENT => templates.client = Source::new(CLIENT, text),
+                SERVER => templates.server = Source::new(SERVER, text),
                 _ => return Err(TemplateError::UnknownFile(crate::name::escape(&file))),
             }
         }
@@ -117,14 +118,14 @@ impl Templates {
 
     /// A client's configuration, with [`crate::openvpn::client::CREDENTIALS`] on the line where they go.
     pub fn client(&self, settings: &Settings, name: &Name) -> Result<String, TemplateError> {
-        let text = fill(CLIENT, &self.client, &ClientConfig::new(settings, name)?)?;
+        let text = self.client.fill(&ClientConfig::new(settings, name)?)?;
         rules::check_client(CLIENT, &text, &settings.server.template_without)?;
         Ok(text)
     }
 
     /// The server's configuration.
     pub fn server(&self, settings: &Settings, has_dh: bool) -> Result<String, TemplateError> {
-        let text = fill(SERVER, &self.server, &ServerConfig::new(settings, has_dh)?)?;
+        let text = self.server.fill(&ServerConfig::new(settings, has_dh)?)?;
         rules::check_server(SERVER, &text, &settings.server)?;
         Ok(text)
     }
@@ -132,18 +133,18 @@ impl Templates {
     /// All that makes a client's configuration what it is, but for the client's name: bytes to be compared by their digest.
     pub fn client_ingredients(&self, settings: &Settings) -> Result<Vec<u8>, TemplateError> {
         let values = engine::values(&ClientConfig::new(settings, &anyone())?);
-        Ok([self.client.as_bytes(), settings.control_channel.to_string().as_bytes(), &values].concat())
+        Ok([self.client.text().as_bytes(), settings.control_channel.to_string().as_bytes(), &values].concat())
     }
 
     /// The same of the server's configuration.
     pub fn server_ingredients(&self, settings: &Settings, has_dh: bool) -> Result<Vec<u8>, TemplateError> {
-        Ok([self.server.as_bytes(), &engine::values(&ServerConfig::new(settings, has_dh)?)].concat())
+        Ok([self.server.text().as_bytes(), &engine::values(&ServerConfig::new(settings, has_dh)?)].concat())
     }
 
     fn check(&self, settings: &Settings) -> Result<(), TemplateError> {
         let (needed, others) = client_names(settings);
-        engine::check_names(CLIENT, &self.client, &needed, &others)?;
-        engine::check_names(SERVER, &self.server, &SERVER_NAMES, &["vpn", "crl_file"])?;
+        engine::check_names(CLIENT, self.client.text(), &needed, &others)?;
+        engine::check_names(SERVER, self.server.text(), &SERVER_NAMES, &["vpn", "crl_file"])?;
         // the longest name there can be makes the longest lines
         let name = Name::parse(&"n".repeat(64)).expect("64 letters are a name");
         self.client(settings, &name)?;

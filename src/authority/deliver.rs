@@ -9,7 +9,7 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use crate::{
-    authority::{AuthorityError, Sealing},
+    authority::{crew::AHEAD, AuthorityError, Sealing},
     bundle::{Format, Order, Passphrase},
     files::{self, Overwrite, Staged, StagedDirectory},
     name::Name,
@@ -147,7 +147,7 @@ impl Outputs {
         }
     }
 
-    /// How many bundles may be staged at the same time: each holds descriptors until it is in place.
+    /// How many bundles a batch may have: each holds descriptors until it is in place, and other batches are made ahead.
     pub(super) fn most_at_once(&self) -> usize {
         let held = match self.order.format {
             _ if self.destination == Destination::Nowhere => return usize::MAX,
@@ -155,7 +155,7 @@ impl Outputs {
             Some(Format::Dir) | None => 12,
             Some(_) => 1,
         };
-        (files::spare_descriptors() / held).max(1)
+        (files::spare_descriptors() / held / (1 + AHEAD)).max(1)
     }
 
     /// What people should know of so many clients' bundles that are made like this.
@@ -216,10 +216,19 @@ fn exposure(dir: &Path) -> String {
 }
 
 impl Delivery {
-    /// Looks whether others can read these. What cannot be looked at was not put in place, and that is said elsewhere.
+    /// Looks whether others can read these: at one in each directory, since modes are a file system's. What cannot be looked
+    /// at was not put in place, and that is said elsewhere.
     pub(super) fn note_exposed(&mut self, private: &[PathBuf]) {
-        let open = private.iter().filter(|path| files::is_exposed(path).unwrap_or(false));
-        self.exposed.extend(open.filter_map(|path| path.parent()).map(Path::to_owned));
+        let mut seen = BTreeSet::new();
+        for (path, dir) in private.iter().filter_map(|path| Some((path, path.parent()?))) {
+            if seen.contains(dir) {
+                continue;
+            }
+            if let Ok(Some(exposed)) = files::is_exposed(path) {
+                seen.insert(dir);
+                self.exposed.extend(exposed.then(|| dir.to_owned()));
+            }
+        }
     }
 
     /// What people should know of where the bundles are.

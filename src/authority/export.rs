@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::{
     authority::{
         admission::{Addressee, Asked},
-        crew::in_order,
-        deliver::{self, Delivery, Destination, Outputs, Passphrases, StagedBundle},
+        crew::{in_batches, Crew},
+        deliver::{self, Delivery, Destination, Outputs, Passphrases},
         known_peer, since, target,
         unlock::StoredOwn,
         workshop::{Shared, Workshop},
@@ -201,6 +201,7 @@ pub(super) struct Desk<'a> {
     shared: Shared,
     view: &'a dyn View,
     outputs: &'a Outputs,
+    now: Time,
 }
 
 /// How far the making of bundles came.
@@ -222,7 +223,7 @@ impl<'a> Desk<'a> {
     ) -> Result<Self, AuthorityError> {
         unlocked.refuse_mismatch(view, peers.iter().map(|peer| Change::Peer(peer.clone())).collect())?;
         let shared = unlocked.shared(view, peers.iter().any(|peer| peer.role == Role::Server), now)?;
-        Ok(Self { workshop, unlocked, shared, view, outputs })
+        Ok(Self { workshop, unlocked, shared, view, outputs, now })
     }
 
     /// Whether a server among them gets Diffie-Hellman parameters.
@@ -230,8 +231,8 @@ impl<'a> Desk<'a> {
         self.shared.has_dh()
     }
 
-    /// Batch after batch is made on every core, and put in place; `tell` hears of each. What fails in the first one ends
-    /// the act.
+    /// Batch after batch is made on every core, and put in place while the next ones are made; `tell` hears of each. What
+    /// fails in the first one ends the act.
     pub fn make(
         &self,
         peers: &[Peer],
@@ -239,36 +240,28 @@ impl<'a> Desk<'a> {
         stop: &Stop,
         tell: &mut dyn FnMut(Delivery, usize),
     ) -> Result<Making, AuthorityError> {
-        let mut done = 0;
-        for batch in peers.chunks(BATCH.min(self.outputs.most_at_once())) {
-            match self.stage(batch, stop) {
-                Err(error) if done > 0 && !dry_run => return Ok(Making { done, stopped: Some(error) }),
-                Err(error) => return Err(error),
-                Ok(staged) => {
-                    done += batch.len();
-                    let delivery = if dry_run { Delivery::default() } else { deliver::release(staged) };
-                    tell(delivery, done);
-                }
-            }
-        }
-        Ok(Making { done, stopped: None })
-    }
-
-    fn stage(&self, batch: &[Peer], stop: &Stop) -> Result<Vec<StagedBundle>, AuthorityError> {
-        let Self { workshop, unlocked, ref shared, view, outputs } = *self;
-        let stored = batch.iter().map(|peer| StoredOwn::of(view, peer)).collect::<Result<Vec<_>, _>>()?;
-        let (tray, mut staged) = (Tray::of(batch.len()), Vec::with_capacity(batch.len()));
-        let make = |stored| {
+        let Self { workshop, unlocked, ref shared, view, outputs, now } = *self;
+        let batches = peers.chunks(BATCH.min(outputs.most_at_once())).map(|batch| {
+            let stored = batch.iter().map(|peer| StoredOwn::of(view, peer)).collect::<Result<Vec<_>, _>>()?;
+            Ok((Tray::of(batch.len()), stored))
+        });
+        let stage = |tray: &Tray, stored| {
             stop.check()?;
-            workshop.stage_on(&tray, shared, unlocked.open_own(stored)?, outputs)
+            workshop.stage_on(tray, shared, unlocked.open_own(stored, now)?, outputs)
         };
-        let take = |bundle| {
-            staged.extend(bundle);
+        let crew = if peers.len() < 2 { Crew::Alone } else { workshop.crew(outputs) };
+        let mut done = 0;
+        let ended = in_batches(crew, batches, stage, |tray, staged| {
+            tray.settle()?;
+            done += staged.len();
+            let staged = staged.into_iter().flatten().collect();
+            tell(if dry_run { Delivery::default() } else { deliver::release(staged) }, done);
             Ok(())
-        };
-        in_order(workshop.crew(outputs), stored, make, take, || ())?;
-        tray.settle()?;
-        Ok(staged)
+        });
+        match ended {
+            Err(error) if done > 0 && !dry_run => Ok(Making { done, stopped: Some(error) }),
+            ended => ended.map(|()| Making { done, stopped: None }),
+        }
     }
 }
 
@@ -329,5 +322,5 @@ fn check_single(peers: &[Peer], request: &ExportRequest) -> Result<(), Authority
     Ok(())
 }
 
-/// How many bundles are staged at once: each holds a descriptor until it is in place.
+/// How many bundles are in a batch: each holds a descriptor until it is in place.
 const BATCH: usize = 256;

@@ -39,7 +39,7 @@ impl<'a> Meant<'a> {
             signed: own.signed.clone(),
             with_key: matches!(own.key, Key::Here(_)),
             control_key: copy(control_key),
-            now: shared.now,
+            now: own.now,
         }
     }
 

@@ -390,7 +390,7 @@ impl Making<'_> {
     fn shared(&self, issuer: &IssuerCertificate, control_key: Secret, crl: &[u8]) -> Result<Shared, AuthorityError> {
         let server = ServerShare { dh_pem: self.dh_pem(), crl_pem: pki::crl_pem(crl) };
         let authority = Anchor::of(issuer.pem()).ok_or(AuthorityError::NoCaCertificate)?;
-        Ok(Shared { authority, control_key, server: Some(server), now: self.now })
+        Ok(Shared { authority, control_key, server: Some(server) })
     }
 
     fn commit(

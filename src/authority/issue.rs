@@ -1,6 +1,8 @@
 //! `issue`: peers with their keys, certificates and bundles; one of them, or a list of many.
 //! Decides who gets what before a key is made; how a batch of them is made stands in `batch`.
 
+use std::cell::Cell;
+
 use serde::Serialize;
 
 use crate::{
@@ -22,8 +24,10 @@ use crate::{
 
 mod admit;
 mod batch;
+mod desk;
 
 pub(super) use admit::check_prefix;
+use admit::Admitted;
 use batch::Act;
 
 /// What `issue` is asked to do.
@@ -116,16 +120,17 @@ impl Authority {
         };
         let publishing = Publishing::of(&workshop.settings);
         let many = wanted.len() + lacking.len();
-        let act = Act { authority: self, request, workshop: &workshop, unlocked: &unlocked, publishing: &publishing };
-        act.issue(&wanted, many, witness, &mut outcome)?;
+        let (workshop, unlocked, publishing) = (&workshop, &unlocked, &publishing);
+        let act = Act { authority: self, request, workshop, unlocked, publishing, written: Cell::default() };
+        act.issue(wanted, many, witness, &mut outcome)?;
         if outcome.stopped.is_none() {
             act.complete(&lacking, many, witness, &mut outcome)?;
         }
         outcome.warnings.extend(request.outputs.notes(many));
         if outcome.changed {
-            self.tend(&unlocked, &publishing, &mut outcome.warnings);
-            if !self.has_no_target(&publishing) {
-                self.publish_quietly(&publishing, &mut outcome.warnings);
+            self.tend(unlocked, publishing, &mut outcome.warnings);
+            if !self.has_no_target(publishing) {
+                self.publish_quietly(publishing, &mut outcome.warnings);
             }
         }
         Ok(outcome)
@@ -188,8 +193,8 @@ impl Act<'_> {
 }
 
 /// What should be known before one of the servers among them gets its key.
-fn note_on_servers(request: &IssueRequest, wanted: &[&Person], usual: Algorithm) -> Option<String> {
-    let servers = wanted.iter().filter(|person| person.role == Role::Server);
+fn note_on_servers(request: &IssueRequest, wanted: &[Admitted], usual: Algorithm) -> Option<String> {
+    let servers = wanted.iter().map(|admitted| admitted.person).filter(|person| person.role == Role::Server);
     let mut notes =
         servers.filter_map(|person| credential::note_on_server(request.algorithm(person).unwrap_or(usual), usual));
     notes.next()
@@ -201,3 +206,6 @@ fn unkept_key() -> AuthorityError {
 
 /// The parameter that holds the Diffie-Hellman group.
 pub(super) const DH: &str = "dh";
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     authority::{credential::Credential, workshop::Own, AuthorityError, Unlocked},
-    inventory::{Certificate, Change, Digest, Event, Holder, KeyPlace, Peer, Role, Status},
+    inventory::{Certificate, Digest, Event, Holder, Issuance, KeyPlace, Peer, Role, Status},
     name::Name,
     pki::{self, Address, Algorithm, LeafProfile, SignedLeaf},
     serial::Serial,
@@ -37,7 +37,7 @@ pub struct IssuedCertificate {
 }
 
 /// Whose name it was.
-#[derive(Debug, Serialize, Clone)]
+#[derive(Debug, Serialize, Clone, PartialEq, Eq)]
 pub struct Former {
     /// The serial, which stays on record for ever.
     pub serial: Serial,
@@ -99,6 +99,7 @@ impl Plan {
             signed: Some(signed.clone()),
             key: key.in_bundle(),
             recipients: self.recipients.clone(),
+            now: self.issued,
         }
     }
 
@@ -190,10 +191,17 @@ impl NewLeaf {
 
     /// Records certificate, key and peer.
     pub(super) fn record(self, writing: &mut dyn Writing, unlocked: &Unlocked) -> Result<Event, AuthorityError> {
+        let (issuance, event) = self.issuance(unlocked);
+        writing.record_issued(vec![issuance])?;
+        Ok(event)
+    }
+
+    /// What is recorded of it.
+    pub(super) fn issuance(self, unlocked: &Unlocked) -> (Issuance, Event) {
         let Self { plan, place, signed, sealed } = self;
         let LeafProfile { name, role, serial, validity, .. } = plan.profile;
         let holder = Holder { name: name.clone(), role, algorithm: plan.algorithm.to_string(), key: place };
-        writing.record(&Change::Certificate(Certificate {
+        let certificate = Certificate {
             serial,
             issuer: unlocked.number,
             holder: Some(holder),
@@ -201,15 +209,11 @@ impl NewLeaf {
             issued: plan.issued,
             revocation: None,
             overlap_ends: None,
-        }))?;
-        writing.record(&Change::CertificateDer(serial, signed.der().to_vec()))?;
-        if let Some(sealed) = sealed {
-            writing.record(&Change::SealedKey(serial, Some(sealed)))?;
-        }
+        };
         let Plan { created, contact: note, bundle, recipients, .. } = plan;
         let peer = Peer { name: name.clone(), role, created, current: serial, note, bundle, recipients };
-        writing.record(&Change::Peer(peer))?;
-        Ok(Event::Issued { name, serial })
+        let issuance = Issuance { certificate, der: signed.into_der(), sealed, peer };
+        (issuance, Event::Issued { name, serial })
     }
 }
 

@@ -52,7 +52,7 @@ impl Authority {
             let der = view.certificate_der(&peer.current)?.ok_or(AuthorityError::UnknownSerial(peer.current))?;
             certificates.push(der);
             if let (Some(unlocked), true) = (unlocked, with_keys) {
-                keys.push(unlocked.own(view, &peer)?.key.into_here(Format::Dir)?);
+                keys.push(unlocked.own(view, &peer, at)?.key.into_here(Format::Dir)?);
             }
         }
         Ok(ServerSide { package: Package { origin: Origin::OpenVpn, profile, parts }, certificates, keys })

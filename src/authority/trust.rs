@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     inventory::{Change, Digest, Entry, EntryFault, Gist, Head, StoredEntry},
     name::escape_whole,
-    store::{Entries, StoreError, View},
+    store::{Entries, StoreError, Totals, View},
     vault::VaultKeys,
 };
 
@@ -69,6 +69,31 @@ pub fn check(view: &dyn View, vault: &VaultKeys, touched: &[Change]) -> Result<V
     }
     let mut problems = check_head(view, vault)?;
     problems.extend(foreign_issuer(view, vault)?);
+    problems.extend(changed_facts(view, touched)?);
+    Ok(problems)
+}
+
+/// The newest entry where an act wrote it itself, with what the store held then.
+#[derive(Clone, Copy)]
+pub struct Written {
+    /// The entry.
+    pub head: Head,
+    /// The counts.
+    pub totals: Totals,
+}
+
+/// The same as [`check`] in a later transaction of the same act: while nobody else wrote, the act need not read again what it
+/// has just written.
+pub fn check_after(
+    view: &dyn View,
+    vault: &VaultKeys,
+    touched: &[Change],
+    written: &Written,
+) -> Result<Vec<String>, StoreError> {
+    if head(view)? != Some(written.head) || view.totals()? != written.totals {
+        return check(view, vault, touched);
+    }
+    let mut problems: Vec<String> = foreign_issuer(view, vault)?.into_iter().collect();
     problems.extend(changed_facts(view, touched)?);
     Ok(problems)
 }

@@ -6,7 +6,8 @@ use std::{io::Read, path::Path};
 use crate::{
     authority::{
         issue::DH,
-        listing, publishing, trust,
+        listing, publishing,
+        trust::{self, Written},
         workshop::{Own, ServerShare, Shared},
         Authority, AuthorityError,
     },
@@ -155,12 +156,27 @@ impl Unlocked {
     }
 
     /// Refuses to go on over a store that is not what was written; `touched` is what the act relies on.
-    pub(super) fn refuse_mismatch(&self, view: &dyn View, mut touched: Vec<Change>) -> Result<(), AuthorityError> {
+    pub(super) fn refuse_mismatch(&self, view: &dyn View, touched: Vec<Change>) -> Result<(), AuthorityError> {
+        self.refuse_mismatch_after(view, touched, None)
+    }
+
+    /// The same, where an act has perhaps written the newest entry itself.
+    pub(super) fn refuse_mismatch_after(
+        &self,
+        view: &dyn View,
+        mut touched: Vec<Change>,
+        written: Option<&Written>,
+    ) -> Result<(), AuthorityError> {
         touched.push(Change::Issuer(view.issuer()?));
         touched.extend(view.secret(SecretKind::ControlChannel)?.map(Change::Secret));
-        match trust::check(view, &self.vault, &touched)? {
-            problems if problems.is_empty() => Ok(()),
-            problems => Err(AuthorityError::Mismatch(problems)),
+        let problems = match written {
+            Some(written) => trust::check_after(view, &self.vault, &touched, written)?,
+            None => trust::check(view, &self.vault, &touched)?,
+        };
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(AuthorityError::Mismatch(problems))
         }
     }
 
@@ -172,16 +188,16 @@ impl Unlocked {
         let server = servers.then(|| server_share(view, now)).transpose()?;
         let control_key = self.vault.unseal(&binding, &secret.sealed)?;
         let authority = Anchor::of(self.issuer()?.pem()).ok_or(AuthorityError::NoCaCertificate)?;
-        Ok(Shared { authority, control_key, server, now })
+        Ok(Shared { authority, control_key, server })
     }
 
     /// What is a peer's own, the key held against the certificate.
-    pub(super) fn own(&self, view: &dyn View, peer: &Peer) -> Result<Own, AuthorityError> {
-        self.open_own(StoredOwn::of(view, peer)?)
+    pub(super) fn own(&self, view: &dyn View, peer: &Peer, now: Time) -> Result<Own, AuthorityError> {
+        self.open_own(StoredOwn::of(view, peer)?, now)
     }
 
     /// The same of what was read from the store already.
-    pub(super) fn open_own(&self, stored: StoredOwn) -> Result<Own, AuthorityError> {
+    pub(super) fn open_own(&self, stored: StoredOwn, now: Time) -> Result<Own, AuthorityError> {
         let StoredOwn { peer, der, sealed } = stored;
         let key = match sealed {
             Some(sealed) => Key::Here(self.private_key(&peer, &der, &sealed)?),
@@ -189,7 +205,7 @@ impl Unlocked {
         };
         let Peer { name, role, recipients, .. } = peer;
         let certificate_pem = pki::certificate_pem(&der);
-        Ok(Own { name, role, certificate_pem, signed: None, key, recipients })
+        Ok(Own { name, role, certificate_pem, signed: None, key, recipients, now })
     }
 
     fn private_key(&self, peer: &Peer, der: &[u8], sealed: &[u8]) -> Result<Secret, AuthorityError> {

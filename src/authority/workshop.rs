@@ -50,8 +50,6 @@ pub(super) struct Shared {
     pub control_key: Secret,
     /// Only where a server is among the peers, since a CRL may be large.
     pub server: Option<ServerShare>,
-    /// When bundles are made, and as of when they must work.
-    pub now: Time,
 }
 
 /// What only servers' bundles hold.
@@ -77,6 +75,8 @@ pub(super) struct Own {
     pub key: Key,
     /// To whom its bundles are encrypted, as it is on record.
     pub recipients: Vec<String>,
+    /// When its bundle is made, and as of when it must work.
+    pub now: Time,
 }
 
 impl Shared {
@@ -124,7 +124,7 @@ impl Workshop<'_> {
         if outputs.destination == Destination::Nowhere {
             return Ok(None);
         }
-        let control_key = self.control_key(shared, own.role)?;
+        let control_key = self.control_key(shared, &own)?;
         let meant = Meant::of(&own, &control_key, shared);
         let ca_pem = shared.authority.pem().to_owned();
         match (own.role, &shared.server) {
@@ -173,7 +173,7 @@ impl Workshop<'_> {
 
     /// The `ta.key` of one bundle. With `tls-crypt-v2` each client's is made here: the server opens whatever was wrapped
     /// with its key, so nobody needs to keep it, and a bundle that is made again has another.
-    fn control_key(&self, shared: &Shared, role: Role) -> Result<Secret, AuthorityError> {
+    fn control_key(&self, shared: &Shared, own: &Own) -> Result<Secret, AuthorityError> {
         let (mode, stored) = (self.settings.control_channel, shared.control_key.expose());
         let other = || AuthorityError::OtherControlKey(mode);
         match mode {
@@ -182,8 +182,8 @@ impl Workshop<'_> {
             }
             ControlChannel::TlsCryptV2 => {
                 let server = ServerKey::parse(stored).map_err(|_| other())?;
-                if role == Role::Client {
-                    return Ok(ClientKey::wrap(&server, self.world.random()?, shared.now).to_pem());
+                if own.role == Role::Client {
+                    return Ok(ClientKey::wrap(&server, self.world.random()?, own.now).to_pem());
                 }
             }
         }

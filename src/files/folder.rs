@@ -8,6 +8,7 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use rustix::{
@@ -21,6 +22,8 @@ use super::{fault::FileError, modes};
 pub(super) struct Folder {
     pub(super) descriptor: OwnedFd,
     pub(super) path: PathBuf,
+    /// That an unnamed file in it can get a name, once one was seen.
+    pub(super) linkable: OnceLock<()>,
 }
 
 impl Folder {
@@ -28,7 +31,7 @@ impl Folder {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let descriptor = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| FileError::from_errno(path, "open", errno))?;
-        Ok(Self { descriptor, path: path.to_owned() })
+        Ok(Self { descriptor, path: path.to_owned(), linkable: OnceLock::new() })
     }
 
     /// The directory that a path lies in, and the path's last name.
@@ -48,7 +51,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let descriptor = rustix::fs::openat(&self.descriptor, name, flags, Mode::empty())
             .map_err(|errno| self.fault(name, "open", errno))?;
-        Ok(Self { descriptor, path: self.path.join(name) })
+        Ok(Self { descriptor, path: self.path.join(name), linkable: OnceLock::new() })
     }
 
     /// What is under the name, a link not followed.
@@ -85,7 +88,11 @@ impl Folder {
     pub(super) fn unnamed(&self) -> Result<Option<OwnedFd>, FileError> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.descriptor, ".", flags, Mode::from_raw_mode(0o600)) {
-            Ok(file) if rustix::fs::stat(descriptor_path(&file)).is_ok() => Ok(Some(file)),
+            Ok(file) if self.linkable.get().is_some() => Ok(Some(file)),
+            Ok(file) if rustix::fs::stat(descriptor_path(&file)).is_ok() => {
+                self.linkable.get_or_init(|| ());
+                Ok(Some(file))
+            }
             // EISDIR: kernels before 3.11; EINVAL: some FUSE file systems
             Ok(_) | Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL | Errno::NOSYS) => Ok(None),
             Err(errno) => Err(FileError::from_errno(&self.path, "write into", errno)),

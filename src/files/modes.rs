@@ -37,12 +37,13 @@ pub(super) fn set_at(path: &str, mode: u32) -> rustix::io::Result<()> {
     }
 }
 
-/// Whether a file that was made private can be read by others after all, since its file system keeps no modes.
-pub fn is_exposed(path: &Path) -> Result<bool, FileError> {
-    let Some(found) = standing(path)? else { return Ok(false) };
+/// Whether a file that was made private can be read by others after all, since its file system keeps no modes; none where
+/// there is no such file.
+pub fn is_exposed(path: &Path) -> Result<Option<bool>, FileError> {
+    let Some(found) = standing(path)? else { return Ok(None) };
     let fault = |errno| FileError::from_errno(path, "look at", errno);
     let magic = rustix::fs::statfs(path).map_err(fault)?.f_type;
-    Ok(found.mode & 0o777 != Visibility::Private.file_mode() || is(magic, &[MSDOS, EXFAT]))
+    Ok(Some(found.mode & 0o777 != Visibility::Private.file_mode() || is(magic, &[MSDOS, EXFAT])))
 }
 
 fn may_lack_modes(magic: rustix::fs::FsWord) -> bool {
@@ -74,11 +75,11 @@ mod tests {
     fn a_private_file_is_exposed_where_its_mode_did_not_take() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
-        assert!(!is_exposed(&path).unwrap());
+        assert_eq!(is_exposed(&path).unwrap(), None);
         stage(&path, b"x", Visibility::Private, Overwrite::Refuse, None).unwrap().release().unwrap();
-        assert!(!is_exposed(&path).unwrap());
+        assert_eq!(is_exposed(&path).unwrap(), Some(false));
         rustix::fs::chmod(&path, Mode::from_raw_mode(0o777)).unwrap();
-        assert!(is_exposed(&path).unwrap());
+        assert_eq!(is_exposed(&path).unwrap(), Some(true));
     }
 
     #[test]

@@ -148,6 +148,32 @@ impl SecretKind {
     }
 }
 
+/// All facts of a certificate that nobody had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Issuance {
+    /// The certificate, with its holder.
+    pub certificate: Certificate,
+    /// As it was signed.
+    pub der: Vec<u8>,
+    /// The private key, where it is kept.
+    pub sealed: Option<Vec<u8>>,
+    /// The holder, whose current certificate it is.
+    pub peer: Peer,
+}
+
+impl Issuance {
+    /// The facts, in the order in which they are recorded.
+    pub fn into_changes(self) -> impl Iterator<Item = Change> {
+        let Self { certificate, der, sealed, peer } = self;
+        let serial = certificate.serial;
+        let key = sealed.map(|sealed| Change::SealedKey(serial, Some(sealed)));
+        [Change::Certificate(certificate), Change::CertificateDer(serial, der)]
+            .into_iter()
+            .chain(key)
+            .chain([Change::Peer(peer)])
+    }
+}
+
 impl Change {
     /// Which thing it is: a key into the ledger's digests.
     pub fn key(&self) -> String {
@@ -169,7 +195,18 @@ impl Change {
 
     /// What the ledger keeps of it; none when the thing is gone.
     pub fn digest(&self) -> Option<Digest> {
-        let mut hasher = Hasher::new(self.key().as_str());
+        self.keyed().1
+    }
+
+    /// Its key and its digest.
+    pub fn keyed(&self) -> (String, Option<Digest>) {
+        let key = self.key();
+        let digest = self.digest_under(&key);
+        (key, digest)
+    }
+
+    fn digest_under(&self, key: &str) -> Option<Digest> {
+        let mut hasher = Hasher::new(key);
         match self {
             Self::Authority(identity) => hasher.text(&identity.id).time(identity.created),
             Self::Issuer(issuer) => {

@@ -103,6 +103,11 @@ impl SignedLeaf {
         &self.der
     }
 
+    /// The certificate alone.
+    pub fn into_der(self) -> Vec<u8> {
+        self.der
+    }
+
     /// Whether it is this certificate, and was verified by the key in this certificate of its issuer: octet for octet.
     pub fn is_verified(&self, certificate_der: &[u8], issuer_der: &[u8]) -> bool {
         self.der == certificate_der && self.issuer_der == issuer_der

@@ -163,7 +163,12 @@ impl PrivateKey {
 
     fn from_pair(pair: Pair) -> Result<Self, KeyError> {
         let spki = pair.spki().map_err(|_| KeyError::Library("reduced to its public part"))?;
-        let algorithm = Algorithm::of(&spki).map_err(KeyError::Public)?;
+        let algorithm = match &pair {
+            // the library has made the point, or looked whether it is one
+            Pair::Ecdsa(algorithm, _) => *algorithm,
+            Pair::Ed25519(_) => Algorithm::Ed25519,
+            Pair::Rsa(_) => Algorithm::of(&spki).map_err(KeyError::Public)?,
+        };
         let pkcs8 = pair.pkcs8().map_err(|_| KeyError::Library("written"))?;
         Ok(Self { pair, algorithm, spki, pkcs8 })
     }

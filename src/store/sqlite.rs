@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod facts;
+mod issued;
 mod listing;
 pub(super) mod migrate;
 mod read;

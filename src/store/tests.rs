@@ -65,11 +65,15 @@ fn unlocker(number: u32, label: &str) -> Unlocker {
 
 /// What issuing records.
 fn issued(name: &str, serial: u8) -> Vec<Change> {
+    issuance(name, serial).into_changes().collect()
+}
+
+fn issuance(name: &str, serial: u8) -> Issuance {
     let (name, serial) = (Name::parse(name).unwrap(), Serial::fresh([serial; 16]));
     let holder =
         Some(Holder { name: name.clone(), role: Role::Client, algorithm: "p256".to_owned(), key: KeyPlace::Here });
-    vec![
-        Change::Certificate(Certificate {
+    Issuance {
+        certificate: Certificate {
             serial,
             issuer: 1,
             holder,
@@ -77,10 +81,10 @@ fn issued(name: &str, serial: u8) -> Vec<Change> {
             issued: day(1),
             revocation: None,
             overlap_ends: None,
-        }),
-        Change::CertificateDer(serial, vec![6, serial.octets()[1]]),
-        Change::SealedKey(serial, Some(vec![7, serial.octets()[1]])),
-        Change::Peer(Peer {
+        },
+        der: vec![6, serial.octets()[1]],
+        sealed: Some(vec![7, serial.octets()[1]]),
+        peer: Peer {
             name,
             role: Role::Client,
             created: day(1),
@@ -88,8 +92,8 @@ fn issued(name: &str, serial: u8) -> Vec<Change> {
             note: None,
             bundle: None,
             recipients: Vec::new(),
-        }),
-    ]
+        },
+    }
 }
 
 fn issue(place: &Place, name: &str, serial: u8) {
@@ -136,6 +140,53 @@ fn every_fact_comes_back_as_it_was_recorded() {
     let mut expected: Vec<Change> = foundations().into_iter().chain(issued("client1", 1)).collect();
     expected.sort_by_key(Change::key);
     assert_eq!(facts(&*place.store), expected);
+}
+
+/// Forty, of whom one had a certificate before, one keeps the key, one has everything that can be said of a peer, and two are
+/// the same.
+#[test]
+fn many_at_once_are_what_they_are_one_by_one() {
+    let mut many: Vec<Issuance> = (2..42).map(|serial| issuance(&format!("client{serial}"), serial)).collect();
+    many[3] = issuance("client1", 5);
+    many[7].sealed = None;
+    many[9].peer = Peer {
+        note: Some("+1".to_owned()),
+        bundle: Some(Digest([9; 32])),
+        recipients: vec!["age1".to_owned(), "ssh-rsa A".to_owned()],
+        created: day(0),
+        ..many[9].peer.clone()
+    };
+    many[20] = issuance("client21", 22);
+    let [one_by_one, together] = [false, true].map(|together| {
+        let place = place();
+        issue(&place, "client1", 1);
+        let mut writing = place.store.begin(PATIENCE).unwrap();
+        if together {
+            writing.record_issued(many.clone()).unwrap();
+        } else {
+            let mut changes = many.iter().cloned().flat_map(Issuance::into_changes);
+            changes.try_for_each(|change| writing.record(&change)).unwrap();
+        }
+        let head = writing.commit(draft(9)).unwrap();
+        let facts = facts(&*place.store);
+        let view = place.store.snapshot().unwrap();
+        assert_eq!(view.derived_faults().unwrap(), Vec::<String>::new());
+        (head, view.totals().unwrap(), facts, everyone(&*view))
+    });
+    assert_eq!(one_by_one, together);
+    assert_eq!(together.1.certificates, 41);
+}
+
+#[test]
+fn a_serial_that_is_taken_is_refused_among_many() {
+    let place = place();
+    issue(&place, "client1", 1);
+    let before = facts(&*place.store);
+    let many = (2..34).map(|serial| issuance(&format!("client{serial}"), serial % 30)).collect();
+    let mut writing = place.store.begin(PATIENCE).unwrap();
+    assert!(writing.record_issued(many).is_err());
+    drop(writing);
+    assert_eq!(facts(&*place.store), before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The template language: names, conditions and loops of minijinja, with nothing undefined, nothing loaded and no filter.
 //! Knows no `OpenVPN`.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet, sync::OnceLock};
 
 use minijinja::{
     syntax::SyntaxConfig,
@@ -11,6 +11,49 @@ use minijinja::{
 use serde::Serialize;
 
 use super::TemplateError;
+
+/// A template that is filled more than once.
+#[derive(Clone, Debug)]
+pub struct Source {
+    file: &'static str,
+    text: Cow<'static, str>,
+    /// The text, compiled, where it is our own: as many bundles as there are people are made of it.
+    compiled: OnceLock<Environment<'static>>,
+}
+
+impl Source {
+    /// One of ours, or a user's.
+    pub fn new(file: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { file, text: text.into(), compiled: OnceLock::new() }
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Fills it.
+    pub fn fill(&self, values: &impl Serialize) -> Result<String, TemplateError> {
+        let Cow::Borrowed(text) = self.text else { return fill(self.file, &self.text, values) };
+        let compiled = self.compiled.get_or_init(|| {
+            let mut environment = environment();
+            // what is wrong with it is told when it is asked for
+            let _ = environment.add_template(self.file, text);
+            environment
+        });
+        let refused = |error| refused(self.file, &error);
+        compiled.get_template(self.file).map_err(refused)?.render(Value::from(Serde(values))).map_err(refused)
+    }
+}
+
+/// What it is made of is all that it is.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (self.file, &self.text) == (other.file, &other.text)
+    }
+}
+
+impl Eq for Source {}
 
 /// Fills a template; `file` is how errors name it.
 pub fn fill(file: &str, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {

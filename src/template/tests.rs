@@ -17,11 +17,11 @@ fn refused(file: &str, text: &str, why: &str) {
 }
 
 fn server() -> String {
-    Templates::built_in().server
+    Templates::built_in().server.text().to_owned()
 }
 
 fn client() -> String {
-    Templates::built_in().client
+    Templates::built_in().client.text().to_owned()
 }
 
 #[test]
@@ -36,6 +36,19 @@ fn a_file_of_the_same_name_overrides() {
     let made = templates.client(&settings(""), &Name::parse("laptop-7").unwrap()).unwrap();
     assert!(made.contains("\nverb 4\n") && made.starts_with("# OpenVPN profile of laptop-7"), "{made}");
     assert!(templates.server(&settings(""), true).unwrap().contains("\nverb 3\n"));
+}
+
+/// Ours are compiled once and filled for everybody; a user's of the same text must say the same.
+#[test]
+fn what_is_compiled_once_says_what_is_compiled_anew() {
+    let (ours, theirs) = (Templates::built_in(), overridden(CLIENT, &client(), "").unwrap());
+    assert_eq!(ours, theirs);
+    for name in ["laptop-7", "ben", "laptop-7"] {
+        let (name, settings) = (Name::parse(name).unwrap(), settings(""));
+        let made = ours.client(&settings, &name).unwrap();
+        assert_eq!(made, theirs.client(&settings, &name).unwrap());
+        assert!(made.starts_with(&format!("# OpenVPN profile of {name},")), "{made}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::{
 /// Everybody of a call.
 pub(super) struct Admission<'p> {
     /// Who gets a certificate.
-    pub wanted: Vec<&'p Person>,
+    pub wanted: Vec<Admitted<'p>>,
     /// Who has access already.
     pub unchanged: Vec<Name>,
     /// Who of them lacks the bundle that was asked for.
@@ -36,8 +36,14 @@ pub(super) struct Admission<'p> {
 /// A name that may be issued.
 pub(super) struct Admitted<'p> {
     pub person: &'p Person,
-    /// The peer that had the name before.
-    pub peer: Option<Peer>,
+    /// Who had the name before. Of few, so that a list of many stays small.
+    before: Option<Box<Before>>,
+}
+
+/// Whose name it was.
+#[derive(PartialEq, Eq)]
+struct Before {
+    peer: Peer,
     former: Option<Former>,
 }
 
@@ -83,7 +89,7 @@ impl Authority {
         workshop.plugins = request.outputs.sealing.prepare(&request.outputs, &addressees, keyholder)?;
         let lacking = lacking(workshop, request, &present)?;
         let unchanged = present.into_iter().map(|peer| peer.name).collect();
-        Ok(Admission { wanted: free.into_iter().map(|(_, admitted)| admitted.person).collect(), unchanged, lacking })
+        Ok(Admission { wanted: free.into_iter().map(|(_, admitted)| admitted).collect(), unchanged, lacking })
     }
 }
 
@@ -177,7 +183,7 @@ fn standing<'p>(
         return Err(AuthorityError::ServerRecipients(name.clone()));
     }
     let Some(peer) = view.peer(name)? else {
-        return Ok(Standing::Free(Admitted { person, peer: None, former: None }));
+        return Ok(Standing::Free(Admitted { person, before: None }));
     };
     if peer.name != *name {
         return Err(AuthorityError::Spelling { asked: name.clone(), known: peer.name });
@@ -196,7 +202,7 @@ fn standing<'p>(
         }
     }
     let former = view.certificate(&peer.current)?.map(|certificate| former(&certificate, now));
-    Ok(Standing::Free(Admitted { person, peer: Some(peer), former }))
+    Ok(Standing::Free(Admitted { person, before: Some(Box::new(Before { peer, former })) }))
 }
 
 fn former(certificate: &Certificate, now: Time) -> Former {
@@ -220,9 +226,19 @@ pub(in crate::authority) fn check_prefix(name: &Name, role: Role, prefix: &str) 
 }
 
 impl Admitted<'_> {
+    /// The peer that had the name before.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        self.before.as_deref().map(|before| &before.peer)
+    }
+
+    /// Whether what was made for one is right for the other.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.before == other.before
+    }
+
     /// To whom the bundle is encrypted: as this call says, or as it is on record.
     fn recipients<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
-        match &self.peer {
+        match self.peer() {
             Some(peer) if asked.is_empty() => &peer.recipients,
             _ => asked,
         }
@@ -237,7 +253,7 @@ impl Admitted<'_> {
 
     /// What will be signed and recorded.
     pub(super) fn plan(
-        self,
+        &self,
         texts: &[String],
         settings: &Settings,
         issuer: &IssuerCertificate,
@@ -245,18 +261,20 @@ impl Admitted<'_> {
         (serial, algorithm): (Serial, Algorithm),
     ) -> Result<Plan, AuthorityError> {
         let recipients = self.recipients(texts).to_vec();
-        let Self { person: Person { name, role, days, addresses, note: contact, .. }, peer, former } = self;
+        let Person { name, role, days, addresses, note: contact, .. } = self.person;
         let (validity, note) = leaf_validity(*role, *days, settings, issuer.validity(), now)?;
         let addresses = match role {
             Role::Client => Vec::new(),
             Role::Server => server_addresses(settings, addresses),
         };
         let profile = LeafProfile { name: name.clone(), role: *role, serial, validity, addresses };
-        let plan = match &peer {
-            Some(peer) => Plan::new(profile, algorithm, now).of_peer(peer),
-            None => Plan::new(profile, algorithm, now),
+        let plan = Plan::new(profile, algorithm, now);
+        let plan = match self.peer() {
+            Some(peer) => plan.of_peer(peer),
+            None => plan,
         };
         let contact = contact.clone().or_else(|| plan.contact.clone());
+        let former = self.before.as_ref().and_then(|before| before.former.clone());
         Ok(Plan { note, contact, recipients, former, ..plan })
     }
 }

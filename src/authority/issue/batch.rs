@@ -1,36 +1,33 @@
-//! How a batch is made: keys, serials and sealed keys before its transaction, and while the one before is committed;
-//! signatures and bundles on every core inside it; records, in order, on one thread.
+//! How many are issued to, batch by batch. For clients all is made ahead of the transaction, while the batches before are
+//! committed; inside it names, vault and CA are looked at again, and what was made of something that changed since is
+//! made anew. Records, in order, are made on one thread.
 //! Decides nothing about who may be issued.
 //!
-//! The transaction is open for one batch, so that others get in between; names, vault and CA are looked at again in each.
+//! The transaction is open for one batch, so that others get in between, and only while it is recorded.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
 
 use super::{
     admit::{admit_again, Admitted},
+    desk::{Desk, Made, Maker, Ready},
     Batch, IssueRequest, Issued, Witness,
 };
 use crate::{
     authority::{
         credential::{self, Credential},
-        crew::{ahead, in_order, Ahead},
-        deliver::{self, Destination, StagedBundle},
-        leaf::{self, NewLeaf, Plan},
-        recipients,
+        crew::{in_batches, Crew},
+        deliver, leaf,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
-        workshop::{CurrentBundles, Shared, Workshop},
+        trust::Written,
+        workshop::Workshop,
         Authority, AuthorityError, Stopped, Unlocked,
     },
     files::Tray,
-    import::people::Person,
     inventory::{Change, Event, Role},
-    pki::{self, IssuerCertificate, PrivateKey},
-    serial::Serial,
     settings::Publishing,
     store::Writing,
     time::Time,
-    world::World,
 };
 
 /// All that one call of `issue` needs.
@@ -40,147 +37,178 @@ pub(super) struct Act<'a> {
     pub workshop: &'a Workshop<'a>,
     pub unlocked: &'a Unlocked,
     pub publishing: &'a Publishing,
+    /// What the batch before left.
+    pub written: Cell<Option<Written>>,
 }
 
-/// What is made for somebody before the transaction.
-struct Ready {
-    key: Credential,
-    serial: Serial,
-    /// The private key as the store keeps it.
-    sealed: Option<Vec<u8>>,
+/// Somebody, and how far the work for them is.
+struct Draft<'p> {
+    admitted: Admitted<'p>,
+    work: Work,
 }
 
-/// What is made for somebody inside the transaction.
-struct Made {
-    leaf: NewLeaf,
-    bundle: Option<StagedBundle>,
+enum Work {
+    /// The rest is made inside the transaction.
+    Key(Ready),
+    All(Box<Made>),
 }
 
-type Prepared = Result<Ready, AuthorityError>;
+/// What a batch has in common.
+struct Common {
+    tray: Tray,
+    now: Time,
+}
 
 impl Act<'_> {
-    /// Issues to all of them, batch by batch. For one, no thread is started.
-    pub fn issue<'p>(
+    /// Issues to all of them. For one, no thread is started.
+    pub fn issue(
         &self,
-        people: &[&'p Person],
+        mut wanted: Vec<Admitted>,
         of: usize,
         witness: &mut dyn Witness,
         outcome: &mut Issued,
     ) -> Result<(), AuthorityError> {
-        if people.is_empty() {
-            return Ok(());
+        if wanted.len() > 1 {
+            return self.in_batches(wanted, of, witness, outcome);
         }
-        if let [person] = people {
-            let ready = vec![self.maker().prepare(person)?];
-            let batch = self.batch(people, ready, true, || (), outcome)?;
-            witness.done(batch, 1, of);
-            return Ok(());
-        }
-        let (maker, over) = (self.maker(), AtomicBool::new(false));
-        let prepare = |person: &Person| maker.prepare(person);
-        rayon::in_place_scope(|scope| {
-            let begin = |batch: &[&'p Person]| ahead(scope, batch.to_vec(), &prepare, &over);
-            let issued = self.in_batches(people, of, begin, witness, outcome);
-            over.store(true, Ordering::Relaxed);
-            issued
-        })
+        let Some(admitted) = wanted.pop() else { return Ok(()) };
+        let work = Work::Key(self.maker().ready(admitted.person)?);
+        let batch = self.batch(vec![Draft { admitted, work }], None, true, outcome)?;
+        witness.done(batch, 1, of);
+        Ok(())
     }
 
-    fn in_batches<'p>(
+    fn in_batches(
         &self,
-        people: &[&'p Person],
+        wanted: Vec<Admitted>,
         of: usize,
-        begin: impl Fn(&[&'p Person]) -> Ahead<Prepared>,
         witness: &mut dyn Witness,
         outcome: &mut Issued,
     ) -> Result<(), AuthorityError> {
-        let (mut batches, mut done) = (people.chunks(self.batch_size(people)).peekable(), 0);
-        let mut under_way = batches.peek().copied().map(&begin);
-        while let (Some(batch), Some(ready)) = (batches.next(), under_way.take()) {
-            let following = batches.peek().copied();
-            let ready: Result<Vec<Ready>, _> = ready.wait().collect();
-            let then = || under_way = following.map(&begin);
-            match ready.and_then(|ready| self.batch(batch, ready, done == 0, then, outcome)) {
-                Ok(made) => {
-                    done += batch.len();
-                    witness.done(made, done, of);
-                }
-                Err(why) if done > 0 => {
-                    outcome.stopped = Some(Stopped { done, of, why });
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
+        let (desk, crew, size) = (self.desk()?, self.workshop.crew(&self.request.outputs), self.batch_size(&wanted));
+        let mut left = wanted.into_iter();
+        let batches = std::iter::from_fn(|| {
+            let batch: Vec<Admitted> = left.by_ref().take(size).collect();
+            let common = Common { tray: Tray::of(batch.len()), now: self.authority.now() };
+            (!batch.is_empty()).then_some(Ok((common, batch)))
+        });
+        let draft = |common: &Common, admitted| draft(&desk, crew, common, admitted);
+        let mut done = 0;
+        let ended = in_batches(Crew::All, batches, draft, |common, drafts| {
+            self.request.stop.check()?;
+            common.tray.settle()?;
+            let many = drafts.len();
+            let batch = self.batch(drafts, Some(&desk), done == 0, outcome)?;
+            done += many;
+            witness.done(batch, done, of);
+            Ok(())
+        });
+        match ended {
+            Err(why) if done > 0 => outcome.stopped = Some(Stopped { done, of, why }),
+            ended => ended?,
         }
         Ok(())
     }
 
-    /// One transaction, and what follows from it. `then` is called when this batch needs no more cores than it has.
+    /// What certificates and bundles are made of as of now, when that is what was written.
+    fn desk(&self) -> Result<Desk<'_>, AuthorityError> {
+        let view = self.authority.view()?;
+        self.unlocked.refuse_mismatch(&*view, Vec::new())?;
+        Desk::open(self.maker(), &*view, false, self.authority.now())
+    }
+
+    /// One transaction, and what follows from it.
     fn batch(
         &self,
-        people: &[&Person],
-        ready: Vec<Ready>,
+        drafts: Vec<Draft>,
+        ahead: Option<&Desk>,
         first: bool,
-        then: impl FnOnce(),
         outcome: &mut Issued,
     ) -> Result<Batch, AuthorityError> {
         let Self { authority, request, unlocked, .. } = *self;
         let mut writing = authority.begin()?;
         let now = authority.now();
-        let admitted = self.admit(&*writing, people, ready, now, outcome)?;
-        if admitted.is_empty() {
-            then();
+        let drafts = self.admit(&*writing, drafts, ahead, now, outcome)?;
+        if drafts.is_empty() {
             return Ok(Batch::default());
         }
-        let touched = admitted.iter().filter_map(|(admitted, _)| admitted.peer.clone()).map(Change::Peer);
-        unlocked.refuse_mismatch(&*writing, touched.collect())?;
+        let touched = drafts.iter().filter_map(|draft| draft.admitted.peer().cloned()).map(Change::Peer);
+        unlocked.refuse_mismatch_after(&*writing, touched.collect(), self.written.get().as_ref())?;
         let mut events = if first { self.catch_up(&mut *writing, now, outcome)? } else { Vec::new() };
-        let desk = Desk::open(self, &*writing, &admitted, now)?;
-        let (mut batch, mut staged) = (Batch::default(), Vec::new());
-        let take = |made: Made| {
-            add_once(&mut outcome.warnings, made.leaf.plan.note.clone());
-            batch.issued.push(made.leaf.plan.summary());
-            staged.extend(made.bundle);
-            events.push(made.leaf.record(&mut *writing, unlocked)?);
-            Ok(())
-        };
-        let make = |(plan, ready)| desk.make(plan, ready);
-        in_order(self.workshop.crew(&request.outputs), desk.plans(admitted)?, make, take, then)?;
-        desk.tray.settle()?;
-        drop(desk);
+        let (mut batch, mut staged, mut issued) = (Batch::default(), Vec::new(), Vec::new());
+        for Made { leaf, bundle } in self.finish(&*writing, drafts, now)? {
+            add_once(&mut outcome.warnings, leaf.plan.note.clone());
+            batch.issued.push(leaf.plan.summary());
+            staged.extend(bundle);
+            let (issuance, event) = leaf.issuance(unlocked);
+            issued.push(issuance);
+            events.push(event);
+        }
+        writing.record_issued(issued)?;
         if request.dry_run {
             leaf::forget_serials(&mut batch.issued);
             return Ok(batch);
         }
-        authority.commit(writing, "issue", events, false, Some(unlocked))?;
+        let totals = writing.totals()?;
+        let head = authority.commit_as(writing, "issue", events, false, Some(unlocked))?;
+        self.written.set(Some(Written { head, totals }));
         outcome.changed = true;
         batch.delivery = deliver::release(staged);
         batch.delivery.warnings().for_each(|warning| add_once(&mut outcome.warnings, Some(warning)));
         Ok(batch)
     }
 
-    /// Looks at everybody again, now that nobody else can write.
+    /// Looks at everybody again, now that nobody else can write. Who is not as they were gets another key: what was made
+    /// for them before is nobody's.
     fn admit<'p>(
         &self,
         writing: &dyn Writing,
-        people: &[&'p Person],
-        ready: Vec<Ready>,
+        drafts: Vec<Draft<'p>>,
+        ahead: Option<&Desk>,
         now: Time,
         outcome: &mut Issued,
-    ) -> Result<Vec<(Admitted<'p>, Ready)>, AuthorityError> {
-        let mut admitted = Vec::with_capacity(people.len());
-        for (person, ready) in people.iter().zip(ready) {
-            let found = admit_again(writing, person, self.request, &self.workshop.settings, now)?;
-            let Some(found) = found else {
+    ) -> Result<Vec<Draft<'p>>, AuthorityError> {
+        let current = ahead.map_or(Ok(true), |desk| desk.is_of(writing))?;
+        let mut admitted = Vec::with_capacity(drafts.len());
+        for Draft { admitted: before, work } in drafts {
+            let person = before.person;
+            let Some(found) = admit_again(writing, person, self.request, &self.workshop.settings, now)? else {
                 outcome.unchanged.push(person.name.clone());
                 continue;
             };
-            if let Credential::Requested(csr) = &ready.key {
+            let work = match work {
+                Work::All(_) if !current || !found.is_as(&before) => Work::Key(self.maker().ready(person)?),
+                work => work,
+            };
+            if let Work::Key(Ready { key: Credential::Requested(csr), .. }) = &work {
                 outcome.warnings.extend(credential::examine(writing, &person.name, csr, now)?);
             }
-            admitted.push((found, ready));
+            admitted.push(Draft { admitted: found, work });
         }
         Ok(admitted)
+    }
+
+    /// Makes what was not made ahead.
+    fn finish(&self, writing: &dyn Writing, drafts: Vec<Draft>, now: Time) -> Result<Vec<Made>, AuthorityError> {
+        let lacking = || drafts.iter().filter(|draft| matches!(draft.work, Work::Key(_)));
+        let servers = lacking().any(|draft| draft.admitted.person.role == Role::Server);
+        let (tray, mut desk) = (Tray::of(lacking().count()), None);
+        let mut made = Vec::with_capacity(drafts.len());
+        for Draft { admitted, work } in drafts {
+            made.push(match work {
+                Work::All(all) => *all,
+                Work::Key(ready) => {
+                    self.request.stop.check()?;
+                    let desk = match &mut desk {
+                        Some(desk) => desk,
+                        none => none.insert(Desk::open(self.maker(), writing, servers, now)?),
+                    };
+                    desk.make(&tray, &admitted, ready, now)?
+                }
+            });
+        }
+        tray.settle()?;
+        Ok(made)
     }
 
     /// Takes over what published CRLs know and the store does not, and signs a newer one where that is so.
@@ -204,100 +232,29 @@ impl Act<'_> {
 
     /// As many as are made in a second or so: more would be lost with a kill. Each bundle is an open file until it is in
     /// place.
-    fn batch_size(&self, people: &[&Person]) -> usize {
-        let settings = &self.workshop.settings;
-        let slow = |person: &&Person| self.request.algorithm(person).unwrap_or(settings.algorithm).is_rsa();
-        let many = if people.iter().any(slow) { FEW } else { MANY };
+    fn batch_size(&self, wanted: &[Admitted]) -> usize {
+        let usual = self.workshop.settings.algorithm;
+        let slow = |one: &Admitted| self.request.algorithm(one.person).unwrap_or(usual).is_rsa();
+        let many = if wanted.iter().any(slow) { FEW } else { MANY };
         many.min(self.request.outputs.most_at_once())
     }
 
     fn maker(&self) -> Maker<'_> {
-        let Self { authority, request, workshop, unlocked, .. } = *self;
-        Maker { world: &authority.actor.world, request, workshop, unlocked }
+        let Self { request, workshop, unlocked, .. } = *self;
+        Maker { request, workshop, unlocked }
     }
 }
 
-/// What makes keys ahead: it knows no store, so that every core can.
-struct Maker<'a> {
-    world: &'a World,
-    request: &'a IssueRequest,
-    workshop: &'a Workshop<'a>,
-    unlocked: &'a Unlocked,
-}
-
-impl Maker<'_> {
-    fn prepare(&self, person: &Person) -> Prepared {
-        self.request.stop.check()?;
-        let settings = &self.workshop.settings;
-        let algorithm = self.request.algorithm(person).unwrap_or(settings.algorithm);
-        let key = Credential::obtain_one(algorithm, self.request.csr.as_ref())?;
-        let serial = Serial::fresh(self.world.random()?);
-        let sealed = leaf::seal(self.unlocked, &person.name, &serial, &key, settings.keep)?;
-        Ok(Ready { key, serial, sealed })
-    }
-}
-
-/// All that the certificates and bundles of a batch need; it knows no store either.
-struct Desk<'a> {
-    request: &'a IssueRequest,
-    workshop: &'a Workshop<'a>,
-    issuer: &'a IssuerCertificate,
-    issuer_key: PrivateKey,
-    shared: Shared,
-    /// The digests of what bundles are made of; none where none is made.
-    bundles: Option<CurrentBundles>,
-    /// To whom this call says that bundles are encrypted.
-    recipients: Vec<String>,
-    tray: Tray,
-    now: Time,
-}
-
-impl<'a> Desk<'a> {
-    fn open(
-        act: &Act<'a>,
-        writing: &dyn Writing,
-        admitted: &[(Admitted, Ready)],
-        now: Time,
-    ) -> Result<Self, AuthorityError> {
-        let Act { request, workshop, unlocked, .. } = *act;
-        let servers = admitted.iter().any(|(admitted, _)| admitted.person.role == Role::Server);
-        let shared = unlocked.shared(writing, servers, now)?;
-        let goes = request.outputs.destination != Destination::Nowhere;
-        let bundles = goes.then(|| workshop.bundles(shared.has_dh())).transpose()?;
-        Ok(Self {
-            request,
-            workshop,
-            issuer: unlocked.issuer()?,
-            issuer_key: unlocked.issuer_key(writing)?,
-            shared,
-            bundles,
-            recipients: recipients::texts(&request.recipients),
-            tray: Tray::of(admitted.len()),
-            now,
-        })
-    }
-
-    fn plans(&self, admitted: Vec<(Admitted, Ready)>) -> Result<Vec<(Plan, Ready)>, AuthorityError> {
-        let plan = |(admitted, ready): (Admitted, Ready)| {
-            let bundle = self.bundles.map(|bundles| bundles.of(admitted.person.role));
-            let made_of = (ready.serial, ready.key.algorithm());
-            let plan = admitted.plan(&self.recipients, &self.workshop.settings, self.issuer, self.now, made_of)?;
-            Ok((plan.with_bundle(bundle), ready))
-        };
-        admitted.into_iter().map(plan).collect()
-    }
-
-    fn make(&self, plan: Plan, ready: Ready) -> Result<Made, AuthorityError> {
-        self.request.stop.check()?;
-        let Ready { key, sealed, .. } = ready;
-        let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        let outputs = &self.request.outputs;
-        let bundle = match outputs.destination {
-            Destination::Nowhere => None,
-            _ => self.workshop.stage_on(&self.tray, &self.shared, plan.own(&key, &signed), outputs)?,
-        };
-        Ok(Made { leaf: NewLeaf { plan, place: key.place(), signed, sealed }, bundle })
-    }
+/// All that is made ahead of the transaction: nothing but the key for a server, whose bundle holds the CRL of the moment,
+/// or where bundles are made one after the other.
+fn draft<'p>(desk: &Desk, crew: Crew, common: &Common, admitted: Admitted<'p>) -> Result<Draft<'p>, AuthorityError> {
+    let ready = desk.maker.ready(admitted.person)?;
+    let work = if crew == Crew::Alone || admitted.person.role == Role::Server {
+        Work::Key(ready)
+    } else {
+        Work::All(Box::new(desk.make(&common.tray, &admitted, ready, common.now)?))
+    };
+    Ok(Draft { admitted, work })
 }
 
 /// What is the same for many is said once.
@@ -306,7 +263,7 @@ fn add_once(warnings: &mut Vec<String>, warning: Option<String>) {
 }
 
 /// The most in one transaction, and in one entry of the ledger.
-const MANY: usize = 256;
+pub(super) const MANY: usize = 256;
 
 /// The same where a key takes a tenth of a second or more.
 const FEW: usize = 32;

@@ -10,14 +10,15 @@ use std::{
     },
 };
 
-use super::{Sqlite, PATIENCE};
+use super::{issued::GROUP, Sqlite, PATIENCE};
 use crate::{
     inventory::{
-        ActId, Certificate, Change, Holder, Identity, Issuer, KeyPlace, Peer, Reason, Revocation, Role, SignedCrl,
+        ActId, Certificate, Change, Holder, Identity, Issuance, Issuer, KeyPlace, Peer, Reason, Revocation, Role,
+        SignedCrl,
     },
     name::Name,
     serial::Serial,
-    store::{Draft, Entries, Listing, Order, Store, StoreError, View},
+    store::{Draft, Entries, Listing, Order, Store, StoreError, View, Writing},
     time::{Time, DAY},
     validity::Validity,
 };
@@ -82,11 +83,13 @@ impl Counted {
 
     /// Records and appends, and takes it back.
     fn write(&mut self, what: &'static str, changes: &[Change]) {
+        self.count(what, |writing| changes.iter().try_for_each(|change| writing.record(change)));
+    }
+
+    fn count(&mut self, what: &'static str, record: impl FnOnce(&mut dyn Writing) -> Result<(), StoreError>) {
         let before = self.counter.load(Relaxed);
         let mut writing = self.store.begin(PATIENCE).unwrap();
-        for change in changes {
-            writing.record(change).unwrap();
-        }
+        record(&mut *writing).unwrap();
         writing.append(draft(9)).unwrap();
         drop(writing);
         self.steps.insert(what, self.counter.load(Relaxed) - before);
@@ -131,6 +134,10 @@ impl Counted {
         self.ask("who changed a fact", |view| view.fact_entry(&one)).unwrap();
         self.ask("who changed a peer", |view| view.fact_entry(&peers)).unwrap();
         self.write("issue", &issued("laptop-7", 1));
+        let many = (1..=GROUP).map(|number| issuance(&format!("laptop-{number}"), u8::try_from(number).unwrap()));
+        self.count("issue to many", |writing| writing.record_issued(many.collect()));
+        let (one, many) = (self.steps["issue"], self.steps["issue to many"]);
+        assert!(many < GROUP as u64 * one, "{many} steps for {GROUP}, {one} for one");
         self.write("issue again", &issued(name.as_str(), 1));
         let revocation = Some(Revocation { at: now, reason: Reason::KeyCompromise });
         self.write("revoke", &[Change::Certificate(Certificate { revocation, ..certificate.clone() }), key]);
@@ -164,17 +171,18 @@ fn foundations() -> Vec<Change> {
 }
 
 fn issued(name: &str, serial: u8) -> Vec<Change> {
+    issuance(name, serial).into_changes().collect()
+}
+
+fn issuance(name: &str, serial: u8) -> Issuance {
     let (name, serial) = (Name::parse(name).unwrap(), Serial::fresh([serial; 16]));
     let role = if name.as_str() == "server" { Role::Server } else { Role::Client };
     let holder = Some(Holder { name: name.clone(), role, algorithm: "p256".to_owned(), key: KeyPlace::Here });
     let (validity, issued, created, current) = (year(), day(1), day(1), serial);
     let (revocation, overlap_ends, note, bundle) = (None, None, None, None);
-    vec![
-        Change::Certificate(Certificate { serial, issuer: 1, holder, validity, issued, revocation, overlap_ends }),
-        Change::CertificateDer(serial, vec![6; 9]),
-        Change::SealedKey(serial, Some(vec![7; 9])),
-        Change::Peer(Peer { name, role, created, current, note, bundle, recipients: Vec::new() }),
-    ]
+    let certificate = Certificate { serial, issuer: 1, holder, validity, issued, revocation, overlap_ends };
+    let peer = Peer { name, role, created, current, note, bundle, recipients: Vec::new() };
+    Issuance { certificate, der: vec![6; 9], sealed: Some(vec![7; 9]), peer }
 }
 
 fn draft<'a>(act: u8) -> Draft<'a> {

@@ -1,17 +1,20 @@
 //! What the SQLite back end writes: facts in, one ledger entry for all of them, one commit.
 //! Nothing else in the program changes the database.
 
-use rusqlite::params;
+use std::cell::Cell;
+
+use rusqlite::{params, params_from_iter, types::Value};
 
 use super::{
     fault,
+    issued::GROUP,
     read::{cell, certificate_id, count, signed},
     Session,
 };
 use crate::{
     inventory::{
-        change::begin_crl, ledger::Hasher, Certificate, Change, Digest, Entry, Event, Head, KeyPlace, Peer, SignedCrl,
-        Unlocker,
+        change::begin_crl, ledger::Hasher, Certificate, Change, Digest, Entry, Event, Head, Issuance, KeyPlace, Peer,
+        SignedCrl, Unlocker,
     },
     serial::Serial,
     store::{CommitError, CrlFacts, Draft, Mac, StoreError, Totals, View, Writing},
@@ -26,6 +29,8 @@ pub(super) struct Pending {
     /// The hash of the entry before.
     previous: Digest,
     changed: Vec<(String, Option<Digest>)>,
+    /// The certificate that was inserted last, and its row: what comes next is mostly its own.
+    newest: Cell<Option<(Serial, i64)>>,
 }
 
 impl Session<'_> {
@@ -33,10 +38,17 @@ impl Session<'_> {
     pub(super) fn next(&self) -> Result<Pending, StoreError> {
         let head = self.head()?;
         let (seq, previous) = head.map_or((1, Digest::default()), |head| (head.seq + 1, head.hash));
-        Ok(Pending { seq, previous, changed: Vec::new() })
+        Ok(Pending { seq, previous, ..Pending::default() })
     }
 
-    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+    fn certificate_id(&self, serial: &Serial) -> Result<i64, StoreError> {
+        match self.pending.newest.get() {
+            Some((newest, id)) if newest == *serial => Ok(id),
+            _ => certificate_id(self, serial),
+        }
+    }
+
+    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
         self.transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(parameters)).map_err(fault)
     }
 
@@ -44,19 +56,30 @@ impl Session<'_> {
     fn record_peer(&self, peer: &Peer, entry: i64) -> Result<(), StoreError> {
         let sql = "UPDATE peer SET current = ?2, created = ?3, note = ?4, bundle = ?5, recipients = ?6, entry = ?7
                    WHERE folded = ?1";
-        let current = certificate_id(self, &peer.current)?;
-        let bundle = peer.bundle.as_ref().map(|digest| digest.0);
-        let recipients = (!peer.recipients.is_empty()).then(|| peer.recipients.join("\n"));
-        let row = params![peer.name.folded(), current, peer.created.unix(), peer.note, bundle, recipients, entry];
-        match self.execute(sql, row)? {
+        let row = peer_row(peer.name.folded().into(), self.certificate_id(&peer.current)?, peer, entry);
+        match self.execute(sql, params_from_iter(row))? {
             1 => Ok(()),
             _ => Err(StoreError::Damaged(format!("there is no certificate of `{}`", peer.name))),
         }
     }
 
+    /// The same of several by their ids, each once.
+    pub(super) fn record_peers(&self, rows: &[[Value; 7]]) -> Result<(), StoreError> {
+        let sql = format!(
+            "UPDATE peer SET current = new.column2, created = new.column3, note = new.column4, bundle = new.column5,
+                 recipients = new.column6, entry = new.column7
+             FROM (VALUES {}) AS new WHERE peer.id = new.column1",
+            places::<7>(rows.len())
+        );
+        match self.execute(&sql, params_from_iter(rows.iter().flatten()))? {
+            many if many == rows.len() => Ok(()),
+            many => Err(StoreError::Damaged(format!("of {} peers there are {many}", rows.len()))),
+        }
+    }
+
     /// A certificate comes before its new peer: the peer's row is made with it and completed by the peer's own fact;
     /// the deferred reference refuses the commit when that fact is missing.
-    fn peer_id(&self, certificate: &Certificate, entry: i64) -> Result<Option<i64>, StoreError> {
+    pub(super) fn peer_id(&self, certificate: &Certificate, entry: i64) -> Result<Option<i64>, StoreError> {
         let Some(holder) = &certificate.holder else { return Ok(None) };
         let sql = "SELECT id FROM peer WHERE folded = ?1";
         let folded = holder.name.folded();
@@ -88,38 +111,39 @@ impl Session<'_> {
     }
 
     fn insert_certificate(&self, certificate: &Certificate, entry: i64) -> Result<(), StoreError> {
-        let sql =
+        let peer = self.peer_id(certificate, entry)?;
+        let id = self.insert_certificates(&[certificate_row(certificate, peer, entry)])?;
+        self.pending.newest.set(Some((certificate.serial, id)));
+        Ok(())
+    }
+
+    /// Gives the id of the first; the others' follow without gaps.
+    pub(super) fn insert_certificates(&self, rows: &[[Value; 12]]) -> Result<i64, StoreError> {
+        let sql = format!(
             "INSERT INTO certificate (serial, issuer, peer, algorithm, not_before, not_after, issued, revoked, reason,
-                   key_with_owner, overlap_ends, entry)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        let (validity, (at, reason)) = (certificate.validity, revocation(certificate));
-        let row = params![
-            certificate.serial.octets(),
-            certificate.issuer,
-            self.peer_id(certificate, entry)?,
-            certificate.holder.as_ref().map(|holder| holder.algorithm.as_str()),
-            validity.not_before().unix(),
-            validity.not_after().unix(),
-            certificate.issued.unix(),
-            at,
-            reason,
-            certificate.holder.as_ref().is_some_and(|holder| holder.key == KeyPlace::WithOwner),
-            certificate.overlap_ends.map(Time::unix),
-            entry,
-        ];
-        self.execute(sql, row).map(drop)
+                 key_with_owner, overlap_ends, entry) VALUES {}",
+            places::<12>(rows.len())
+        );
+        let many = self.execute(&sql, params_from_iter(rows.iter().flatten()))?;
+        Ok(self.transaction.last_insert_rowid() + 1 - signed(many as u64)?)
+    }
+
+    pub(super) fn insert_der(&self, certificate: i64, der: &[u8], entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO certificate_der (certificate, der, entry) VALUES (?1, ?2, ?3)";
+        self.execute(sql, params![certificate, der, entry]).map(drop)
+    }
+
+    pub(super) fn insert_key(&self, certificate: i64, sealed: &[u8], entry: i64) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)";
+        self.execute(sql, params![certificate, sealed, entry]).map(drop)
     }
 
     fn record_key(&self, serial: &Serial, sealed: Option<&[u8]>, entry: i64) -> Result<(), StoreError> {
-        let id = certificate_id(self, serial)?;
+        let id = self.certificate_id(serial)?;
         match sealed {
-            Some(sealed) => self.execute(
-                "INSERT OR REPLACE INTO sealed_key (certificate, sealed, entry) VALUES (?1, ?2, ?3)",
-                params![id, sealed, entry],
-            ),
-            None => self.execute("DELETE FROM sealed_key WHERE certificate = ?1", [id]),
+            Some(sealed) => self.insert_key(id, sealed, entry),
+            None => self.execute("DELETE FROM sealed_key WHERE certificate = ?1", [id]).map(drop),
         }
-        .map(drop)
     }
 
     /// A CRL that comes in one piece.
@@ -194,10 +218,7 @@ impl Session<'_> {
             }
             Change::Peer(peer) => self.record_peer(peer, entry),
             Change::Certificate(certificate) => self.record_certificate(certificate, entry),
-            Change::CertificateDer(serial, der) => {
-                let sql = "INSERT INTO certificate_der (certificate, der, entry) VALUES (?1, ?2, ?3)";
-                self.execute(sql, params![certificate_id(self, serial)?, der, entry]).map(drop)
-            }
+            Change::CertificateDer(serial, der) => self.insert_der(self.certificate_id(serial)?, der, entry),
             Change::SealedKey(serial, sealed) => self.record_key(serial, sealed.as_deref(), entry),
             Change::Crl(crl) => {
                 self.drop_crls(NEWEST, crl.issuer)?;
@@ -251,7 +272,23 @@ impl Session<'_> {
 impl Writing for Session<'_> {
     fn record(&mut self, change: &Change) -> Result<(), StoreError> {
         self.insert(change, signed(self.pending.seq)?)?;
-        self.pending.changed.push((change.key(), change.digest()));
+        self.pending.changed.push(change.keyed());
+        Ok(())
+    }
+
+    fn record_issued(&mut self, issued: Vec<Issuance>) -> Result<(), StoreError> {
+        let entry = signed(self.pending.seq)?;
+        let mut left = issued.into_iter().peekable();
+        while left.peek().is_some() {
+            let group: Vec<Issuance> = left.by_ref().take(GROUP).collect();
+            let together = group.len() == GROUP && self.insert_together(&group, entry)?;
+            for change in group.into_iter().flat_map(Issuance::into_changes) {
+                if !together {
+                    self.insert(&change, entry)?;
+                }
+                self.pending.changed.push(change.keyed());
+            }
+        }
         Ok(())
     }
 
@@ -314,6 +351,44 @@ impl Writing for Session<'_> {
             Err(error) => Err(CommitError::Unknown { act, source: fault(error) }),
         }
     }
+}
+
+/// `(?, ?), (?, ?)`
+fn places<const COLUMNS: usize>(rows: usize) -> String {
+    vec![format!("({})", ["?"; COLUMNS].join(", ")); rows].join(", ")
+}
+
+pub(super) fn certificate_row(certificate: &Certificate, peer: Option<i64>, entry: i64) -> [Value; 12] {
+    let Certificate { holder, validity, .. } = certificate;
+    let (at, reason) = revocation(certificate);
+    [
+        certificate.serial.octets().to_vec().into(),
+        certificate.issuer.into(),
+        peer.into(),
+        holder.as_ref().map(|holder| holder.algorithm.clone()).into(),
+        validity.not_before().unix().into(),
+        validity.not_after().unix().into(),
+        certificate.issued.unix().into(),
+        at.into(),
+        reason.into(),
+        holder.as_ref().is_some_and(|holder| holder.key == KeyPlace::WithOwner).into(),
+        certificate.overlap_ends.map(Time::unix).into(),
+        entry.into(),
+    ]
+}
+
+/// `which` says whose row it is.
+pub(super) fn peer_row(which: Value, current: i64, peer: &Peer, entry: i64) -> [Value; 7] {
+    let recipients = (!peer.recipients.is_empty()).then(|| peer.recipients.join("\n"));
+    [
+        which,
+        current.into(),
+        peer.created.unix().into(),
+        peer.note.clone().into(),
+        peer.bundle.map(|digest| digest.0.to_vec()).into(),
+        recipients.into(),
+        entry.into(),
+    ]
 }
 
 fn revocation(certificate: &Certificate) -> (Option<i64>, Option<u8>) {
