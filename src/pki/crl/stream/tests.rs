@@ -1,12 +1,12 @@
 //! The reader of long lists and the writer of parts, held against the readers and the writer of others.
 //! Their own rules are tested beside them.
 
-use std::{cell::RefCell, io};
+use std::{cell::RefCell, io, ops::ControlFlow};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::pki::{sample, sign_crl, sign_crl_in_parts, Algorithm, Crl, Parts, Shelf, SignError, Violation};
+use crate::pki::{sample, sign_crl, sign_crl_in_parts, Algorithm, Crl, Parts, Shelf, SignError, TakePart, Violation};
 
 /// Gives few octets at a time.
 struct Slow<'a>(&'a [u8], usize);
@@ -52,28 +52,31 @@ struct Rack {
 impl Shelf for Rack {
     type Error = SignError;
 
-    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), SignError> {
+    fn put(&self, part: u32, der: &[u8]) -> Result<(), SignError> {
         let (mut parts, place) = (self.parts.borrow_mut(), part as usize);
         let length = parts.len().max(place + 1);
         parts.resize(length, Vec::new());
-        parts[place] = der;
+        parts[place] = der.to_vec();
         Ok(())
     }
 
-    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, SignError> {
-        let mut found = self.parts.borrow().get(part as usize).cloned();
-        if let (Some(der), Some((place, at))) = (&mut found, self.broken) {
-            if place == part as usize {
-                der[at] ^= 1;
-            }
+    fn get(&self, from: u32, take: &mut TakePart<'_>) -> Result<(), SignError> {
+        let mut parts = self.parts.borrow().clone();
+        if let Some(der) = self.broken.and_then(|(place, at)| parts.get_mut(place)?.get_mut(at)) {
+            *der ^= 1;
         }
-        Ok(found)
+        let _ = hand_over(&parts[from as usize..], take);
+        Ok(())
     }
+}
+
+fn hand_over(parts: &[Vec<u8>], take: &mut TakePart<'_>) -> ControlFlow<()> {
+    parts.iter().try_for_each(|part| take(part))
 }
 
 fn in_parts(algorithm: Algorithm, revoked: &[RevokedEntry], rack: &Rack) -> Result<CrlSum, SignError> {
     let (issuer, key) = sample::issuer(algorithm);
-    sign_crl_in_parts(&sample::crl(1), &mut revoked.iter().map(|entry| Ok(*entry)), issuer, key, rack)
+    sign_crl_in_parts(&sample::crl(1), |list| revoked.iter().try_for_each(|entry| list(*entry)), issuer, key, rack)
 }
 
 #[test]
@@ -121,11 +124,11 @@ fn damage_in_any_part_is_found() {
     for place in 0..parts.len() {
         for at in [0, parts[place].len() / 2, parts[place].len() - 1] {
             parts[place][at] ^= 1;
-            let source = Parts::new(|part| Ok(parts.get(part as usize).cloned()));
+            let source = Parts::new(|from, take| Ok(drop(hand_over(&parts[from as usize..], take))));
             assert!(read(source, Some(issuer)).is_err(), "octet {at} of part {place}");
             parts[place][at] ^= 1;
         }
-        let source = Parts::new(|part| Ok(parts.get(part as usize).filter(|_| part as usize != place).cloned()));
+        let source = Parts::new(|from, take| Ok(drop(hand_over(parts[..place].get(from as usize..).unwrap_or_default(), take))));
         assert!(read(source, Some(issuer)).is_err(), "part {place} is missing");
     }
 }
