@@ -2,7 +2,6 @@
 //! before its time, whatever was done to one of the three. Signs nothing.
 
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     io::Read,
     ops::ControlFlow,
@@ -14,7 +13,7 @@ use crate::{
         AuthorityError, Unlocked,
     },
     inventory::{Barred, Certificate, Digest, Event, Reason, Revocation},
-    pki::{CrlError, CrlStream, RevokedEntry, SignError, StreamError},
+    pki::{CrlError, CrlStream, Passed, RevokedEntry, SignError, StreamError},
     serial::Serial,
     store::{self, BySerial, CrlFacts, StoreError, View},
     time::Time,
@@ -153,7 +152,6 @@ impl Due {
 /// The newest CRL, read beside the inventory.
 struct Along<'a> {
     stream: CrlStream<'static, Box<dyn Read + 'a>>,
-    next: Option<RevokedEntry>,
     sha256: Digest,
     /// The serial that was passed last.
     passed: Option<Serial>,
@@ -161,9 +159,7 @@ struct Along<'a> {
 
 impl<'a> Along<'a> {
     fn new(crl: &StoredCrl<'a>, sha256: Digest) -> Result<Self, Unlisted> {
-        let mut stream = CrlStream::open(crl.der(), None)?;
-        let next = stream.entry()?;
-        Ok(Self { stream, next, sha256, passed: None })
+        Ok(Self { stream: CrlStream::open(crl.der(), None)?, sha256, passed: None })
     }
 
     /// Passes one whom the inventory knows to be revoked.
@@ -172,18 +168,16 @@ impl<'a> Along<'a> {
         if self.passed.replace(serial).is_some_and(|passed| passed >= serial) {
             return Err(Unlisted::Unusual);
         }
-        match self.next.map(|next| next.serial.cmp(&serial)) {
-            Some(Ordering::Less) => return Err(Unlisted::Unusual),
-            Some(Ordering::Equal) => self.next = self.stream.entry()?,
-            Some(Ordering::Greater) | None => (),
+        match self.stream.pass(&serial)? {
+            Passed::Not(Some(next)) if next < serial => Err(Unlisted::Unusual),
+            Passed::Not(_) | Passed::It => Ok(()),
         }
-        Ok(())
     }
 
-    fn finish(self) -> Result<(), Unlisted> {
-        let nobody_else = self.next.is_none();
+    fn finish(mut self) -> Result<(), Unlisted> {
+        let somebody_else = self.stream.entry()?.is_some();
         let same = self.stream.finish()?.sha256 == self.sha256.0;
-        (nobody_else && same).then_some(()).ok_or(Unlisted::Unusual)
+        (same && !somebody_else).then_some(()).ok_or(Unlisted::Unusual)
     }
 }
 

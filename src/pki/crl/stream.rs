@@ -26,6 +26,15 @@ pub struct CrlStream<'a, R> {
     ends: [u64; 3],
 }
 
+/// Whether an entry was passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passed {
+    /// It was the next.
+    It,
+    /// This one is the next; none at the end.
+    Not(Option<Serial>),
+}
+
 /// What a list was, once all of it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CrlSum {
@@ -104,6 +113,26 @@ impl<'a, R: Read> CrlStream<'a, R> {
         }
         self.count += 1;
         Ok(Some(entry))
+    }
+
+    /// Passes the next entry if it is that of `serial`, without reading the rest of it; else says which serial comes next. For
+    /// a list whose hash is known.
+    pub fn pass(&mut self, serial: &Serial) -> Result<Passed, StreamError> {
+        let [end, ..] = self.ends;
+        if self.octets.position == end {
+            return Ok(Passed::Not(None));
+        }
+        let [SEQUENCE, length @ 0..=0x7f] = *self.octets.look(2)? else { return Err(StreamError::Form(ENTRY)) };
+        let length = 2 + usize::from(length);
+        let found = first(&self.octets.look(length)?[2..], INTEGER).and_then(|(contents, _)| read::serial(contents));
+        let found = found.ok_or(StreamError::Form(ENTRY))?;
+        if found != *serial {
+            return Ok(Passed::Not(Some(found)));
+        }
+        self.octets.take(length)?;
+        self.last = Some(found);
+        self.count += 1;
+        Ok(Passed::It)
     }
 
     /// Reads what is left, to the last octet.
@@ -295,7 +324,7 @@ fn moment(der: &[u8]) -> Option<(Time, &[u8])> {
 /// Two decimal digits.
 fn number(digits: [u8; 2]) -> Option<u8> {
     let [tens, ones] = digits.map(|digit| digit.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 /// The key identifier of the issuer and the CRL number, which are all of our extensions, neither critical.

@@ -17,7 +17,7 @@ use crate::{
     },
     name::Name,
     serial::Serial,
-    store::{Draft, Entries, Listing, Order, Store, StoreError, View},
+    store::{BySerial, Draft, Entries, Listing, Order, Store, StoreError, View},
     time::{Time, DAY},
     validity::Validity,
 };

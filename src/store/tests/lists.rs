@@ -19,7 +19,7 @@ fn lay_down(writing: &dyn Writing, crl: &SignedCrl) -> CrlFacts {
 }
 
 /// Parts of a CRL from one on, at most so many.
-fn parts(view: &dyn View, number: u64, from: u32, most: usize) -> Vec<Vec<u8>> {
+fn parts_of(view: &dyn View, number: u64, from: u32, most: usize) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let visit = &mut |part: &[u8]| {
         found.push(part.to_vec());
@@ -77,11 +77,11 @@ fn in_parts_is_the_same_fact_as_in_one_piece() {
     assert_eq!(view.crl(1, day(9)).unwrap(), Some(rungs[0].clone()));
     assert_eq!(view.crl_entry(1, 2).unwrap(), Some(2));
     assert_eq!(view.crl_entry(1, 1).unwrap(), None);
-    let all = parts(&*view, 2, 0, 9);
+    let all = parts_of(&*view, 2, 0, 9);
     assert!(all.len() == 4 && all[0] == newest.der[..100] && all.concat() == newest.der);
-    assert!(parts(&*view, 2, 1, 9) == all[1..] && parts(&*view, 2, 1, 2) == all[1..3]);
-    assert!(parts(&*view, 2, 4, 9).is_empty());
-    assert!(parts(&*view, 1, 0, 9).is_empty(), "what was replaced is gone with its parts");
+    assert!(parts_of(&*view, 2, 1, 9) == all[1..] && parts_of(&*view, 2, 1, 2) == all[1..3]);
+    assert!(parts_of(&*view, 2, 4, 9).is_empty());
+    assert!(parts_of(&*view, 1, 0, 9).is_empty(), "what was replaced is gone with its parts");
     drop(view);
 
     let mut writing = parts.store.begin(PATIENCE).unwrap();
@@ -97,7 +97,7 @@ fn parts_without_their_crl_are_not_committed() {
     let writing = place.store.begin(PATIENCE).unwrap();
     lay_down(&*writing, &crl(2, day(2)));
     assert!(writing.commit(draft(1)).is_err());
-    assert!(parts(&*place.store.snapshot().unwrap(), 2, 0, 9).is_empty());
+    assert!(parts_of(&*place.store.snapshot().unwrap(), 2, 0, 9).is_empty());
 }
 
 /// Parts of a row that somebody took out do not become parts of the next CRL with its number.

@@ -1,7 +1,7 @@
 //! The reader of long lists and the writer of parts, held against the readers and the writer of others.
 //! Their own rules are tested beside them.
 
-use std::{cell::RefCell, io, ops::ControlFlow};
+use std::{cell::RefCell, io};
 
 use proptest::prelude::*;
 
@@ -65,13 +65,13 @@ impl Shelf for Rack {
         if let Some(der) = self.broken.and_then(|(place, at)| parts.get_mut(place)?.get_mut(at)) {
             *der ^= 1;
         }
-        let _ = hand_over(&parts[from as usize..], take);
+        hand_over(parts.iter().skip(from as usize), take);
         Ok(())
     }
 }
 
-fn hand_over(parts: &[Vec<u8>], take: &mut TakePart<'_>) -> ControlFlow<()> {
-    parts.iter().try_for_each(|part| take(part))
+fn hand_over<'a>(mut parts: impl Iterator<Item = &'a Vec<u8>>, take: &mut TakePart<'_>) {
+    let _ = parts.try_for_each(|part| take(part));
 }
 
 fn in_parts(algorithm: Algorithm, revoked: &[RevokedEntry], rack: &Rack) -> Result<CrlSum, SignError> {
@@ -124,11 +124,11 @@ fn damage_in_any_part_is_found() {
     for place in 0..parts.len() {
         for at in [0, parts[place].len() / 2, parts[place].len() - 1] {
             parts[place][at] ^= 1;
-            let source = Parts::new(|from, take| Ok(drop(hand_over(&parts[from as usize..], take))));
+            let source = Parts::new(|from, take| Ok(hand_over(parts.iter().skip(from as usize), take)));
             assert!(read(source, Some(issuer)).is_err(), "octet {at} of part {place}");
             parts[place][at] ^= 1;
         }
-        let source = Parts::new(|from, take| Ok(drop(hand_over(parts[..place].get(from as usize..).unwrap_or_default(), take))));
+        let source = Parts::new(|from, take| Ok(hand_over(parts[..place].iter().skip(from as usize), take)));
         assert!(read(source, Some(issuer)).is_err(), "part {place} is missing");
     }
 }
@@ -183,6 +183,39 @@ fn no_other_form_is_taken() {
 }
 
 proptest! {
+    /// What is passed is what is read, whoever is asked for between: those of the list, and numbers around them.
+    #[test]
+    fn whoever_is_passed_is_whoever_is_listed(octets in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..21), 1..40), piece in 1_usize..80) {
+        let all = entries(octets);
+        let revoked: Vec<_> = all.iter().copied().step_by(2).collect();
+        let der = sample::signed_crl(Algorithm::Ed25519, &sample::crl(3), &revoked);
+        let mut stream = CrlStream::open(Slow(&der, piece), None).unwrap();
+        let mut left = revoked.iter().map(|entry| entry.serial).peekable();
+        for asked in all.iter().map(|entry| entry.serial) {
+            let found = stream.pass(&asked).unwrap();
+            match left.next_if_eq(&asked) {
+                Some(_) => prop_assert_eq!(found, Passed::It),
+                None => prop_assert_eq!(found, Passed::Not(left.peek().copied())),
+            }
+        }
+        let whole = read(&der[..], None).unwrap().1;
+        prop_assert_eq!(stream.finish().unwrap(), whole);
+    }
+
+    #[test]
+    fn no_bytes_panic_when_passed(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+        let revoked = sample::revoked(3);
+        let mut der = sample::signed_crl(Algorithm::Ed25519, &sample::crl(1), &revoked);
+        let at = at.index(der.len());
+        prop_assume!(der[at] != octet);
+        let before = crate::pki::sha256(&der);
+        der[at] = octet;
+        if let Ok(mut stream) = CrlStream::open(&der[..], None) {
+            let _ = revoked.iter().try_for_each(|entry| stream.pass(&entry.serial).map(drop));
+            prop_assert!(stream.finish().map_or(true, |sum| sum.sha256 != before));
+        }
+    }
+
     #[test]
     fn any_serials_in_any_pieces(octets in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..21), 0..40), piece in 1_usize..80) {
         let revoked = entries(octets);
