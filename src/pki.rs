@@ -8,6 +8,7 @@ mod ber;
 mod certificate;
 pub mod check;
 mod crl;
+mod digesting;
 mod encrypted;
 mod gathered;
 pub mod inspect;

@@ -6,7 +6,7 @@
 
 use std::{cmp::Ordering, io, ops::ControlFlow};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::SHA256;
 use der::{
     asn1::{BitStringRef, ContextSpecific, Uint},
     Encode, Header, Length, Tag, TagMode, TagNumber,
@@ -19,6 +19,7 @@ use crate::{
         certificate::write_moment,
         check,
         crl::{CrlStream, CrlSum, Parts, StreamError, TakePart},
+        digesting::Digesting,
         gathered::Gathered,
         profile, IssuerCertificate, PrivateKey, RevokedEntry, SignError, Violation,
     },
@@ -242,15 +243,11 @@ fn violation(error: &StreamError) -> Violation {
 }
 
 /// A digest of entries, by which two rows of them are compared without keeping either.
-struct EntrySum {
-    digest: Context,
-    /// What is not in the digest yet.
-    rows: Vec<u8>,
-}
+struct EntrySum(Digesting);
 
 impl EntrySum {
     fn new() -> Self {
-        Self { digest: Context::new(&SHA256), rows: Vec::new() }
+        Self(Digesting::new(&SHA256))
     }
 
     fn add(&mut self, entry: &RevokedEntry) {
@@ -261,16 +258,11 @@ impl EntrySum {
         octets[20] = serial.len().to_le_bytes()[0];
         octets[21] = entry.revocation.reason.code();
         octets[24..].copy_from_slice(&entry.revocation.at.unix().to_be_bytes());
-        self.rows.extend_from_slice(&octets);
-        if self.rows.len() >= ROWS {
-            self.digest.update(&self.rows);
-            self.rows.clear();
-        }
+        self.0.add(&octets);
     }
 
-    fn finish(mut self) -> Vec<u8> {
-        self.digest.update(&self.rows);
-        self.digest.finish().as_ref().to_vec()
+    fn finish(self) -> Vec<u8> {
+        self.0.finish().as_ref().to_vec()
     }
 }
 
@@ -327,8 +319,6 @@ const INTEGER: u8 = 0x02;
 const REASON_CODE: [u8; 13] = [0x30, 12, 0x30, 10, 6, 3, 0x55, 0x1d, 0x15, 4, 3, 0x0a, 1];
 /// A part with more than so many octets is laid down; with what stands around the entries the last one has below 256 KiB.
 const FULL: usize = 254 * 1024;
-/// How much of an entry sum is digested at once.
-const ROWS: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,12 @@
 
 use std::io::{self, Read};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::SHA256;
 use der::Encode;
 
 use crate::{
     inventory::{Reason, Revocation},
-    pki::{gathered::Gathered, read, IssuerCertificate, RevokedEntry},
+    pki::{digesting::Digesting, gathered::Gathered, read, IssuerCertificate, RevokedEntry},
     serial::Serial,
     time::Time,
     validity::Validity,
@@ -186,14 +186,14 @@ struct Octets<R> {
     digested: usize,
     /// How many octets were taken in all.
     position: u64,
-    whole: Context,
+    whole: Digesting,
     /// What is signed, while that is read and somebody wants to know.
     contents: Option<Gathered>,
 }
 
 impl<R: Read> Octets<R> {
     fn new(source: R) -> Self {
-        let whole = Context::new(&SHA256);
+        let whole = Digesting::new(&SHA256);
         Self { source, buffer: Vec::new(), at: 0, digested: 0, position: 0, whole, contents: None }
     }
 
@@ -234,7 +234,7 @@ impl<R: Read> Octets<R> {
     /// Brings what was taken into the digests.
     fn settle(&mut self) {
         let taken = &self.buffer[self.digested..self.at];
-        self.whole.update(taken);
+        self.whole.add(taken);
         if let Some(contents) = &mut self.contents {
             contents.add(taken);
         }
