@@ -8,6 +8,7 @@ mod ber;
 mod certificate;
 pub mod check;
 mod crl;
+mod digesting;
 mod encrypted;
 mod gathered;
 pub mod inspect;
@@ -31,7 +32,7 @@ pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError, SignedLeaf};
 pub use check::Violation;
 pub use crl::{
-    sign_crl, sign_crl_in_parts, Armoured, Crl, CrlError, CrlProfile, CrlStream, CrlSum, Parts, RevokedEntry, Shelf,
+    sign_crl, sign_crl_in_parts, Armoured, Crl, CrlError, CrlProfile, CrlStream, CrlSum, Parts, Passed, RevokedEntry, Shelf, TakePart,
     StreamError, Unarmoured,
 };
 pub use encrypted::{encrypted_pem, key_lock, KeyEncryption, KeyLock};

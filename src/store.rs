@@ -84,16 +84,13 @@ pub trait View {
     fn sealed_key(&self, serial: &Serial) -> Result<Option<Vec<u8>>, StoreError>;
     /// Every server, by name, with its current certificate.
     fn servers(&self) -> Result<Vec<(Peer, Certificate)>, StoreError>;
-    /// Of the certificates of an issuer for which a revocation is recorded the first `most` whose serials come after one, by
-    /// serial.
-    fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError>;
-    /// The serials of the same.
-    fn revoked_serials_after(
+    /// Every certificate of an issuer for which a revocation is recorded.
+    fn revoked(
         &self,
         issuer: u32,
-        after: Option<&Serial>,
-        most: usize,
-    ) -> Result<Vec<Serial>, StoreError>;
+        order: BySerial,
+        visit: &mut dyn FnMut(Barred) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
     /// Every certificate of an issuer that was renewed and for which no revocation for good is recorded, by the end of its
     /// overlap.
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError>;
@@ -101,8 +98,14 @@ pub trait View {
     fn overlap_is_over(&self, issuer: u32, now: Time) -> Result<bool, StoreError>;
     /// The newest CRL that is due at `now`.
     fn crl(&self, issuer: u32, now: Time) -> Result<Option<SignedCrl>, StoreError>;
-    /// A part of a CRL's DER, counted from 0; none after the last.
-    fn crl_part(&self, issuer: u32, number: u64, part: u32) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The parts of a CRL's DER in their order, from one on; counted from 0.
+    fn crl_parts(
+        &self,
+        issuer: u32,
+        number: u64,
+        from: u32,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
     /// The ledger entry with which a CRL was recorded.
     fn crl_entry(&self, issuer: u32, number: u64) -> Result<Option<u64>, StoreError>;
     /// The number, dates and count of the newest CRL that is due at `now`, without its bytes.
@@ -208,6 +211,15 @@ pub enum Order {
     End,
     /// As they were recorded.
     Issued,
+}
+
+/// In which order the revoked are visited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BySerial {
+    /// By the octets of their serials, at the least cost. Where all serials have one length, that is by number.
+    Octets,
+    /// By number.
+    Number,
 }
 
 /// A CRL without its bytes.

@@ -67,7 +67,7 @@ impl<'a> StoredCrl<'a> {
     /// Its DER.
     pub fn der(&self) -> Box<dyn Read + 'a> {
         let (view, issuer, number) = (self.view, self.issuer, self.facts.number);
-        Box::new(Parts::new(move |part| view.crl_part(issuer, number, part).map_err(io::Error::other)))
+        Box::new(Parts::new(move |from, take| view.crl_parts(issuer, number, from, take).map_err(io::Error::other)))
     }
 
     /// The text that is published.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use crate::{
     authority::{
-        due::Due,
-        listing::{fault, merged, Entries, StoredCrl},
+        due::{Due, Take, Unlisted},
+        listing::{fault, merged, StoredCrl},
         AuthorityError, Unlocked,
     },
     inventory::{Change, Digest, Event, Parameter, Reason, Revocation, SignedCrl},
-    pki::{self, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry, Shelf},
+    pki::{self, CrlProfile, IssuerCertificate, PrivateKey, RevokedEntry, Shelf, TakePart},
     serial::Serial,
     store::{CrlFacts, View, Writing},
     time::{Time, DAY},
@@ -36,30 +36,44 @@ pub(super) fn sign_crl(
     wishes: Wishes,
     pending: &[Event],
 ) -> Result<(CrlFacts, Vec<Event>), AuthorityError> {
+    keep_memory();
     let issuer = unlocked.issuer()?;
-    let (key, number) = (unlocked.issuer_key(&*writing)?, unlocked.number);
-    let due = Due::of(&*writing, unlocked, now, pending)?;
-    let mut events = Vec::new();
-    for certificate in &due.forgotten {
-        events.extend(Event::revoked(certificate));
-        writing.record(&Change::Certificate(certificate.clone()))?;
-    }
+    let (key, number) = (&unlocked.issuer_key(&*writing)?, unlocked.number);
     let known = writing.crls(number)?;
     let first = known.iter().map(|crl| crl.number).max().unwrap_or(0).max(wishes.above) + 1;
-    let desk = Desk { writing: &*writing, issuer, key, number, days: wishes.days };
-    let (crl, sha256) = desk.sign(first, &mut due.listed(desk.writing, number), now)?;
+    let desk = Desk { issuer, key, number, days: wishes.days };
+    let mut events = Vec::new();
+    let usual = Due::usual(&*writing, unlocked, now, pending)?.map(|due| desk.sign_due(&*writing, first, due, now));
+    let (crl, sha256, later) = match usual.transpose() {
+        Ok(Some(signed)) => signed,
+        Err(Unlisted::Failed(error)) => return Err(error),
+        Ok(None) | Err(Unlisted::Unusual) => {
+            let due = Due::of(&*writing, unlocked, now, pending)?;
+            for certificate in &due.forgotten {
+                events.extend(Event::revoked(certificate));
+                writing.record(&Change::Certificate(certificate.clone()))?;
+            }
+            desk.sign_due(writing, first, due, now)?
+        }
+    };
     let mut rungs = Vec::new();
-    for day in days_ahead(now, ladder_weeks(&*writing)?, wishes.days, &due.later, issuer.validity()) {
-        let number = first + 1 + rungs.len() as u64;
-        rungs.push(desk.sign(number, &mut desk.foreseen(crl, &due.later, day)?, day)?.0);
+    for day in days_ahead(now, ladder_weeks(&*writing)?, wishes.days, &later, issuer.validity()) {
+        rungs.push(desk.sign_foreseen(writing, first + 1 + rungs.len() as u64, crl, &later, day)?);
     }
     events.push(Event::CrlSigned { number: crl.number, validity: crl.validity, entries: crl.entries, sha256 });
-    events.extend(desk.ladder(&rungs)?);
+    events.extend(desk.ladder(writing, &rungs)?);
     writing.record_crl(number, &crl)?;
     if !rungs.is_empty() || known.len() > 1 {
         writing.record_ladder(number, &rungs)?;
     }
     Ok((crl, events))
+}
+
+/// A buffer of some hundred kilobytes is taken and given back for each part of a list and for each comparison of its key.
+/// The allocator of glibc asks the kernel for each, and every page comes and goes, until a larger one was given back: then it
+/// keeps up to twice that (mallopt(3), `M_MMAP_THRESHOLD`). Nothing is written to this one, so it costs no memory.
+fn keep_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT)));
 }
 
 /// The first CRL of an issuer, which lists nobody.
@@ -90,28 +104,39 @@ pub(super) fn ladder_step(days: u32) -> i64 {
     i64::from(days / 2).clamp(1, 7)
 }
 
-/// Whoever signs, where it is laid down, and how long it holds.
+/// Whoever signs, and for how long it holds.
 struct Desk<'a> {
-    writing: &'a dyn Writing,
     issuer: &'a IssuerCertificate,
-    key: PrivateKey,
+    key: &'a PrivateKey,
     number: u32,
     days: Option<u32>,
 }
 
+/// Whose access ends later.
+type Later = Vec<(Time, Serial)>;
+
 impl Desk<'_> {
-    /// Lays a CRL down in the store; its SHA-256 beside it.
-    fn sign(&self, number: u64, entries: &mut Entries, due: Time) -> Result<(CrlFacts, Digest), AuthorityError> {
-        let validity = crl_validity(self.issuer.validity(), due, self.days);
-        let profile = CrlProfile { number, validity, signed_at: due };
-        let drawer = Drawer { writing: self.writing, issuer: self.number, number };
-        self.writing.begin_crl(self.number, number)?;
-        let sum = pki::sign_crl_in_parts(&profile, entries, self.issuer, &self.key, &drawer)?;
-        Ok((CrlFacts { number, validity, entries: sum.entries, due }, Digest(sum.sha256)))
+    /// Signs the CRL of now.
+    fn sign_due(
+        &self,
+        writing: &dyn Writing,
+        number: u64,
+        due: Due,
+        now: Time,
+    ) -> Result<(CrlFacts, Digest, Later), Unlisted> {
+        let (crl, sha256) = self.sign(writing, number, |take| due.list(writing, take), now)?;
+        Ok((crl, sha256, due.later))
     }
 
-    /// What a CRL that is due on a later day lists: all that the one of now lists, and whose overlap is over by then.
-    fn foreseen(&self, now: CrlFacts, later: &[(Time, Serial)], day: Time) -> Result<Entries<'_>, AuthorityError> {
+    /// Signs one that is due on a later day: it lists all that the one of now lists, and whose overlap is over by then.
+    fn sign_foreseen(
+        &self,
+        writing: &dyn Writing,
+        number: u64,
+        now: CrlFacts,
+        later: &Later,
+        day: Time,
+    ) -> Result<CrlFacts, AuthorityError> {
         let over = |&(at, serial): &(Time, Serial)| RevokedEntry {
             serial,
             revocation: Revocation { at, reason: Reason::Superseded },
@@ -119,14 +144,31 @@ impl Desk<'_> {
         let mut over: Vec<RevokedEntry> = later.iter().filter(|(ends, _)| *ends <= day).map(over).collect();
         over.sort_by_key(|entry| entry.serial);
         over.dedup_by_key(|entry| entry.serial);
-        let now = StoredCrl::laid_down(self.writing, self.number, now);
-        Ok(merged(now.listing(None)?.entries()?, over))
+        let now = StoredCrl::laid_down(writing, self.number, now);
+        let mut entries = merged(now.listing(None)?.entries()?, over);
+        Ok(self.sign(writing, number, |take| entries.try_for_each(|entry| take(entry?)), day)?.0)
+    }
+
+    /// Lays a CRL down in the store; its SHA-256 beside it.
+    fn sign(
+        &self,
+        writing: &dyn Writing,
+        number: u64,
+        entries: impl FnOnce(&mut Take<'_>) -> Result<(), Unlisted>,
+        due: Time,
+    ) -> Result<(CrlFacts, Digest), Unlisted> {
+        let validity = crl_validity(self.issuer.validity(), due, self.days);
+        let profile = CrlProfile { number, validity, signed_at: due };
+        let drawer = Drawer { writing, issuer: self.number, number };
+        writing.begin_crl(self.number, number)?;
+        let sum = pki::sign_crl_in_parts(&profile, entries, self.issuer, self.key, &drawer)?;
+        Ok((CrlFacts { number, validity, entries: sum.entries, due }, Digest(sum.sha256)))
     }
 
     /// That these CRLs were signed in advance; none when there are none.
-    fn ladder(&self, rungs: &[CrlFacts]) -> Result<Option<Event>, AuthorityError> {
+    fn ladder(&self, writing: &dyn Writing, rungs: &[CrlFacts]) -> Result<Option<Event>, AuthorityError> {
         let (Some(first), Some(last)) = (rungs.first(), rungs.last()) else { return Ok(None) };
-        let all = StoredCrl::in_a_row(self.writing, self.number, rungs.iter().copied());
+        let all = StoredCrl::in_a_row(writing, self.number, rungs.iter().copied());
         let sha256 = Digest::of_reader(all).map_err(fault)?;
         let (first, until) = (first.number, last.validity.not_after());
         Ok(Some(Event::LadderSigned { first, last: last.number, until, sha256 }))
@@ -141,14 +183,14 @@ struct Drawer<'a> {
 }
 
 impl Shelf for Drawer<'_> {
-    type Error = AuthorityError;
+    type Error = Unlisted;
 
-    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), AuthorityError> {
-        Ok(self.writing.put_crl_part(self.issuer, self.number, part, &der)?)
+    fn put(&self, part: u32, der: &[u8]) -> Result<(), Unlisted> {
+        Ok(self.writing.put_crl_part(self.issuer, self.number, part, der)?)
     }
 
-    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, AuthorityError> {
-        Ok(self.writing.crl_part(self.issuer, self.number, part)?)
+    fn get(&self, from: u32, take: &mut TakePart<'_>) -> Result<(), Unlisted> {
+        Ok(self.writing.crl_parts(self.issuer, self.number, from, take)?)
     }
 }
 
@@ -171,6 +213,9 @@ fn days_ahead(now: Time, weeks: u32, days: Option<u32>, later: &[(Time, Serial)]
     }
     due.into_iter().filter(|due| *due > now && *due < ca.not_after()).collect()
 }
+
+/// What makes the allocator keep twice as much.
+const KEPT: usize = 4 << 20;
 
 /// The parameter that holds the weeks of `crl ladder`.
 const LADDER: &str = "crl-ladder-weeks";

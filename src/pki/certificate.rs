@@ -1,7 +1,6 @@
 //! The one encoder of certificates, and the acts of signing: refuse what may not be signed, encode, sign, check.
 //! Knows no clock: a profile brings its dates and its serial.
 
-use ::time::OffsetDateTime;
 use der::{
     asn1::{Any, AnyRef, BitStringRef, UintRef, Utf8StringRef},
     Decode, Encode, Sequence, Tag, Tagged,
@@ -224,25 +223,18 @@ pub(super) fn moment(time: Time) -> der::Result<Any> {
 
 /// `UTCTime` through 2049, `GeneralizedTime` after, whole seconds, `Z` (RFC 5280, 4.1.2.5).
 pub(super) fn write_moment(der: &mut Vec<u8>, time: Time) {
-    // a Time lies in the years 1950 to 9999, which the calendar knows
-    let moment = OffsetDateTime::from_unix_timestamp(time.unix()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let year = moment.year().unsigned_abs();
-    if year < 2050 {
-        der.extend([UTC_TIME, 13]);
+    let (year, rest) = time.calendar();
+    let [century, year] = [year / 100, year % 100].map(|part| part.to_le_bytes()[0]);
+    if (century, year) < (20, 50) {
+        der.extend_from_slice(&[UTC_TIME, 13]);
     } else {
-        der.extend([GENERALIZED_TIME, 15]);
-        write_pair(der, year / 100);
+        der.extend_from_slice(&[GENERALIZED_TIME, 15, b'0' + century / 10, b'0' + century % 10]);
     }
-    write_pair(der, year % 100);
-    for part in [moment.month().into(), moment.day(), moment.hour(), moment.minute(), moment.second()] {
-        write_pair(der, part.into());
+    let mut digits = *b"000000000000Z";
+    for (pair, part) in digits.chunks_exact_mut(2).zip([year].into_iter().chain(rest)) {
+        pair.copy_from_slice(&[b'0' + part / 10, b'0' + part % 10]);
     }
-    der.push(b'Z');
-}
-
-/// Two decimal digits of a number below 100.
-fn write_pair(der: &mut Vec<u8>, number: u32) {
-    der.extend([number / 10, number % 10].map(|digit| b'0' | digit.to_le_bytes()[0]));
+    der.extend_from_slice(&digits);
 }
 
 /// A name of one CN in `UTF8String` (RFC 5280, 4.1.2.4).

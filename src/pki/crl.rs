@@ -18,9 +18,9 @@ use x509_parser::{
 };
 
 pub use armour::{Armoured, Unarmoured};
-pub use parts::Parts;
+pub use parts::{Parts, TakePart};
 pub use sign::{sign_crl, sign_crl_in_parts, CrlProfile, Shelf};
-pub use stream::{CrlStream, CrlSum, StreamError};
+pub use stream::{CrlStream, CrlSum, Passed, StreamError};
 
 use crate::{
     inventory::{Reason, Revocation},

@@ -2,7 +2,7 @@
 //! Knows nothing of what is signed.
 
 use aws_lc_rs::{
-    digest::{Context, Digest, SHA256, SHA384},
+    digest::{Digest, SHA256, SHA384},
     signature::{
         UnparsedPublicKey, ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
     },
@@ -10,12 +10,12 @@ use aws_lc_rs::{
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
 
-use crate::pki::Algorithm;
+use crate::pki::{digesting::Digesting, Algorithm};
 
 /// A message for one kind of key.
 pub(super) enum Gathered {
     /// RSA and ECDSA sign a digest.
-    Digest(Context),
+    Digest(Digesting),
     /// Ed25519 reads its message twice, so it is kept whole (RFC 8032, 5.1.6; RFC 8410 knows no prehashed form).
     Whole(Vec<u8>),
 }
@@ -30,23 +30,23 @@ impl Gathered {
     pub(super) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::P256 | Algorithm::Rsa2048 | Algorithm::Rsa3072 | Algorithm::Rsa4096 => {
-                Self::Digest(Context::new(&SHA256))
+                Self::Digest(Digesting::new(&SHA256))
             }
-            Algorithm::P384 => Self::Digest(Context::new(&SHA384)),
+            Algorithm::P384 => Self::Digest(Digesting::new(&SHA384)),
             Algorithm::Ed25519 => Self::Whole(Vec::new()),
         }
     }
 
     pub(super) fn add(&mut self, piece: &[u8]) {
         match self {
-            Self::Digest(context) => context.update(piece),
+            Self::Digest(digest) => digest.add(piece),
             Self::Whole(bytes) => bytes.extend_from_slice(piece),
         }
     }
 
     pub(super) fn message(self) -> Message {
         match self {
-            Self::Digest(context) => Message::Digest(context.finish()),
+            Self::Digest(digest) => Message::Digest(digest.finish()),
             Self::Whole(bytes) => Message::Whole(bytes),
         }
     }

@@ -291,7 +291,7 @@ fn a_revocation_is_listed_and_a_dropped_key_is_gone() {
     writing.commit(Draft { events: vec![event], ..draft(7) }).unwrap();
 
     let view = place.store.snapshot().unwrap();
-    assert_eq!(view.revoked_after(1, None, 9).unwrap(), [revoked.barred()]);
+    assert_eq!(lists::revoked(&*view, 1, BySerial::Octets), [revoked.barred()]);
     assert_eq!(view.certificate(&revoked.serial).unwrap().as_ref(), Some(&revoked));
     assert_eq!(view.sealed_key(&revoked.serial).unwrap(), None);
     assert_eq!(view.totals().unwrap(), Totals { certificates: 1, revoked: 1 });
@@ -661,13 +661,15 @@ fn ask_everything(view: &dyn View) {
         }
     }
     let _ = (view.ending(day(0), day(99)), view.folded_names(&mut |_| ()), view.fact_count(), view.derived_faults());
-    let _ = (view.certificate_der(&serial), view.sealed_key(&serial), view.revoked_after(1, None, 9));
+    let _ = (view.certificate_der(&serial), view.sealed_key(&serial));
+    for order in [BySerial::Octets, BySerial::Number] {
+        let _ = view.revoked(1, order, &mut |_| ControlFlow::Continue(()));
+    }
     let _ = (
         view.crl(1, day(9)),
         view.crl_facts(1, day(9)),
-        view.crl_part(1, 1, 0),
+        view.crl_parts(1, 1, 0, &mut |_| ControlFlow::Continue(())),
         view.crl_entry(1, 1),
-        view.revoked_after(1, Some(&serial), 9),
         view.targets(),
         view.census(day(9)),
         view.totals(),

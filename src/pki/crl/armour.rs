@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use base64ct::{Base64, Encoding};
+use base64::{prelude::BASE64_STANDARD, Engine};
 
 /// The text of a list whose DER is read, the same as `crl_pem` gives.
 pub struct Armoured<R> {
@@ -11,6 +11,8 @@ pub struct Armoured<R> {
     text: Vec<u8>,
     at: usize,
     state: State,
+    /// The base64 of some lines in one.
+    digits: Vec<u8>,
 }
 
 /// The DER of a list whose text is read.
@@ -21,6 +23,8 @@ pub struct Unarmoured<R> {
     der: Vec<u8>,
     at: usize,
     state: State,
+    /// The base64 of some lines in one.
+    digits: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +39,7 @@ enum State {
 impl<R: Read> Armoured<R> {
     /// Reads the DER as the text is read.
     pub fn new(der: R) -> Self {
-        Self { der, text: Vec::new(), at: 0, state: State::Begin }
+        Self { der, text: Vec::new(), at: 0, state: State::Begin, digits: vec![0; LINE * LINES] }
     }
 
     fn fill(&mut self) -> io::Result<()> {
@@ -47,10 +51,10 @@ impl<R: Read> Armoured<R> {
         }
         let mut der = Vec::with_capacity(LINE_DER * LINES);
         (&mut self.der).take((LINE_DER * LINES) as u64).read_to_end(&mut der)?;
-        for line in der.chunks(LINE_DER) {
-            let mut text = [0; LINE];
-            let written = Base64::encode(line, &mut text).map_err(|_| fault())?;
-            self.text.extend_from_slice(written.as_bytes());
+        // full lines are no matter of padding, so all are encoded as one
+        let written = BASE64_STANDARD.encode_slice(&der, &mut self.digits).map_err(|_| fault())?;
+        for line in self.digits[..written].chunks(LINE) {
+            self.text.extend_from_slice(line);
             self.text.push(b'\n');
         }
         if der.len() < LINE_DER * LINES {
@@ -75,7 +79,7 @@ impl<R: Read> Read for Armoured<R> {
 impl<R: Read> Unarmoured<R> {
     /// Reads the text as the DER is read.
     pub fn new(text: R) -> Self {
-        Self { text, lines: Vec::new(), der: Vec::new(), at: 0, state: State::Begin }
+        Self { text, lines: Vec::new(), der: Vec::new(), at: 0, state: State::Begin, digits: Vec::new() }
     }
 
     /// Decodes the next lines; an error where the text is not as we write it.
@@ -90,9 +94,13 @@ impl<R: Read> Unarmoured<R> {
             rest = rest.strip_prefix(BEGIN).ok_or_else(fault)?;
             self.state = State::Inside;
         }
+        self.digits.clear();
         while let Some((line, after)) = whole_line(rest).filter(|_| self.state == State::Inside) {
-            self.state = decode(line, &mut self.der)?;
+            self.digits.extend_from_slice(line);
             rest = after;
+        }
+        if !self.digits.is_empty() {
+            self.state = decode(&self.digits, &mut self.der)?;
         }
         if ended {
             if let Some(end) = rest.iter().position(|octet| *octet == b'\n').filter(|_| !rest.starts_with(b"-")) {
@@ -120,14 +128,16 @@ fn whole_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line, rest.strip_prefix(b"\n")?)).filter(|_| !line.starts_with(b"-"))
 }
 
-/// Whether more lines may follow this one: one that is not full, by its length or its padding, is the last.
-fn decode(line: &[u8], der: &mut Vec<u8>) -> io::Result<State> {
-    let mut octets = [0; LINE_DER];
-    let octets = Base64::decode(line, &mut octets).map_err(|_| fault())?;
-    der.extend_from_slice(octets);
-    match octets.len() {
+/// Whether more lines may follow these: one that is not full, by its length or its padding, is the last. Padding before the
+/// last is refused by the decoder.
+fn decode(digits: &[u8], der: &mut Vec<u8>) -> io::Result<State> {
+    let start = der.len();
+    der.resize(start + digits.len().div_ceil(4) * 3, 0);
+    let many = BASE64_STANDARD.decode_slice(digits, &mut der[start..]).map_err(|_| fault())?;
+    der.truncate(start + many);
+    match many {
         0 => Err(fault()),
-        LINE_DER => Ok(State::Inside),
+        _ if many.is_multiple_of(LINE_DER) => Ok(State::Inside),
         _ => Ok(State::Last),
     }
 }

@@ -1,31 +1,61 @@
 //! Octets that lie in parts, read one after the other.
 //! Knows nothing of what they hold or where they lie.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    ops::ControlFlow,
+};
 
-/// Reads the parts that a function gives by their numbers, from 0 to the first that there is none of.
+/// Reads parts that a function hands over: those from a number on, in their order, until it is told to stop.
 pub struct Parts<F> {
     give: F,
+    /// The first that was not handed over yet.
     next: u32,
-    part: Vec<u8>,
+    octets: Vec<u8>,
     at: usize,
 }
 
-impl<F: FnMut(u32) -> io::Result<Option<Vec<u8>>>> Parts<F> {
+/// Whoever parts are handed over to.
+pub type TakePart<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
+
+impl<F: FnMut(u32, &mut TakePart<'_>) -> io::Result<()>> Parts<F> {
     /// From the first on.
     pub fn new(give: F) -> Self {
-        Self { give, next: 0, part: Vec::new(), at: 0 }
+        Self { give, next: 0, octets: Vec::new(), at: 0 }
+    }
+
+    /// Takes some more; whether there were any.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.octets.clear();
+        self.at = 0;
+        let Self { octets, give, .. } = self;
+        let mut many = 0;
+        give(self.next, &mut |part| {
+            octets.extend_from_slice(part);
+            many += 1;
+            if octets.len() < AT_ONCE {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        self.next += many;
+        Ok(many > 0)
     }
 }
 
-impl<F: FnMut(u32) -> io::Result<Option<Vec<u8>>>> Read for Parts<F> {
+impl<F: FnMut(u32, &mut TakePart<'_>) -> io::Result<()>> Read for Parts<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.part.len() {
-            let Some(part) = (self.give)(self.next)? else { return Ok(0) };
-            (self.part, self.at, self.next) = (part, 0, self.next + 1);
+        while self.at == self.octets.len() {
+            if !self.fill()? {
+                return Ok(0);
+            }
         }
-        let many = (&self.part[self.at..]).read(buffer)?;
+        let many = (&self.octets[self.at..]).read(buffer)?;
         self.at += many;
         Ok(many)
     }
 }
+
+/// Finding a part by its number costs more than the next ones do, so as many are taken as make this many octets.
+const AT_ONCE: usize = 2 << 20;

@@ -4,9 +4,9 @@
 //! The length of all entries stands before the first of them, and the length of the signature before everything. So the
 //! entries are laid down first, then read again to be signed, and the head, the first part, is laid down last.
 
-use std::{cmp::Ordering, io};
+use std::{cmp::Ordering, io, ops::ControlFlow};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::SHA256;
 use der::{
     asn1::{BitStringRef, ContextSpecific, Uint},
     Encode, Header, Length, Tag, TagMode, TagNumber,
@@ -18,7 +18,8 @@ use crate::{
     pki::{
         certificate::write_moment,
         check,
-        crl::{CrlStream, CrlSum, Parts, StreamError},
+        crl::{CrlStream, CrlSum, Parts, StreamError, TakePart},
+        digesting::Digesting,
         gathered::Gathered,
         profile, IssuerCertificate, PrivateKey, RevokedEntry, SignError, Violation,
     },
@@ -44,9 +45,9 @@ pub trait Shelf {
     /// Why a part could not be laid down or read, or nothing was signed.
     type Error: From<SignError>;
     /// Lays down a part, counted from 0; the first one comes last.
-    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), Self::Error>;
-    /// A part as it was laid down; none after the last.
-    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, Self::Error>;
+    fn put(&self, part: u32, der: &[u8]) -> Result<(), Self::Error>;
+    /// Hands over the parts from one on as they were laid down.
+    fn get(&self, from: u32, take: &mut TakePart<'_>) -> Result<(), Self::Error>;
 }
 
 /// Signs the list of what is revoked, in the order of serials, reads it back and compares it with `revoked`.
@@ -59,15 +60,15 @@ pub fn sign_crl(
     let mut ordered = revoked.to_vec();
     ordered.sort_unstable_by_key(|entry| entry.serial);
     let shelf = Memory::default();
-    sign_crl_in_parts(profile, &mut ordered.into_iter().map(Ok), issuer, key, &shelf)?;
+    sign_crl_in_parts(profile, |list| ordered.into_iter().try_for_each(list), issuer, key, &shelf)?;
     Ok(shelf.parts.into_inner().concat())
 }
 
-/// The same of entries that come in the order of serials, each once, and go to a shelf. In memory are two parts at most;
-/// under an Ed25519 CA the whole list, since that signature needs it twice.
+/// The same of entries that `revoked` hands over in the order of serials, each once; the list goes to a shelf. In memory are
+/// a few parts at most; under an Ed25519 CA the whole list, since that signature needs it twice.
 pub fn sign_crl_in_parts<E: From<SignError>>(
     profile: &CrlProfile,
-    revoked: &mut dyn Iterator<Item = Result<RevokedEntry, E>>,
+    revoked: impl FnOnce(&mut dyn FnMut(RevokedEntry) -> Result<(), E>) -> Result<(), E>,
     issuer: &IssuerCertificate,
     key: &PrivateKey,
     shelf: &dyn Shelf<Error = E>,
@@ -76,18 +77,22 @@ pub fn sign_crl_in_parts<E: From<SignError>>(
         return Err(SignError::WrongKey.into());
     }
     let mut entries = Entries::new(profile.signed_at);
-    for entry in revoked {
-        entries.add(entry?)?;
+    revoked(&mut |entry| {
+        entries.add(entry)?;
         if entries.rest.len() > FULL {
-            shelf.put(entries.next_part(), std::mem::take(&mut entries.rest))?;
+            let part = entries.next_part();
+            shelf.put(part, &entries.rest)?;
+            entries.rest.clear();
         }
-    }
+        Ok(())
+    })?;
     let head = Head::of(profile, entries.length, issuer, key).map_err(SignError::from)?;
     let mut contents = Gathered::new(key.algorithm());
     contents.add(&head.contents);
-    for part in 1..=entries.parts {
-        contents.add(&shelf.get(part)?.unwrap_or_default());
-    }
+    shelf.get(1, &mut |part| {
+        contents.add(part);
+        ControlFlow::Continue(())
+    })?;
     contents.add(&entries.rest);
     contents.add(&head.extensions);
     let signature = key.sign_gathered(&contents.message()).map_err(SignError::Key)?;
@@ -95,10 +100,10 @@ pub fn sign_crl_in_parts<E: From<SignError>>(
     if entries.parts == 0 {
         let all = [first, last].concat();
         check::crl(&all, profile, &entries.few, issuer).map_err(SignError::from)?;
-        shelf.put(0, all)?;
+        shelf.put(0, &all)?;
     } else {
-        shelf.put(entries.next_part(), last)?;
-        shelf.put(0, first)?;
+        shelf.put(entries.next_part(), &last)?;
+        shelf.put(0, &first)?;
     }
     read_back(profile, entries.sum, issuer, shelf)
 }
@@ -203,8 +208,8 @@ fn read_back<E: From<SignError>>(
     shelf: &dyn Shelf<Error = E>,
 ) -> Result<CrlSum, E> {
     let (mut fault, mut listed) = (None, EntrySum::new());
-    let parts = Parts::new(|part| {
-        shelf.get(part).map_err(|error| {
+    let parts = Parts::new(|from, take| {
+        shelf.get(from, take).map_err(|error| {
             fault = Some(error);
             io::ErrorKind::Other.into()
         })
@@ -238,11 +243,11 @@ fn violation(error: &StreamError) -> Violation {
 }
 
 /// A digest of entries, by which two rows of them are compared without keeping either.
-struct EntrySum(Context);
+struct EntrySum(Digesting);
 
 impl EntrySum {
     fn new() -> Self {
-        Self(Context::new(&SHA256))
+        Self(Digesting::new(&SHA256))
     }
 
     fn add(&mut self, entry: &RevokedEntry) {
@@ -253,7 +258,7 @@ impl EntrySum {
         octets[20] = serial.len().to_le_bytes()[0];
         octets[21] = entry.revocation.reason.code();
         octets[24..].copy_from_slice(&entry.revocation.at.unix().to_be_bytes());
-        self.0.update(&octets);
+        self.0.add(&octets);
     }
 
     fn finish(self) -> Vec<u8> {
@@ -270,17 +275,18 @@ struct Memory {
 impl Shelf for Memory {
     type Error = SignError;
 
-    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), SignError> {
+    fn put(&self, part: u32, der: &[u8]) -> Result<(), SignError> {
         let (mut parts, place) = (self.parts.borrow_mut(), part as usize);
         if parts.len() <= place {
             parts.resize(place + 1, Vec::new());
         }
-        parts[place] = der;
+        parts[place] = der.to_vec();
         Ok(())
     }
 
-    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, SignError> {
-        Ok(self.parts.borrow().get(part as usize).cloned())
+    fn get(&self, from: u32, take: &mut TakePart<'_>) -> Result<(), SignError> {
+        let _ = self.parts.borrow().iter().skip(from as usize).try_for_each(|part| take(part));
+        Ok(())
     }
 }
 
@@ -290,12 +296,12 @@ fn write_entry(der: &mut Vec<u8>, entry: &RevokedEntry) {
     let serial = entry.serial.octets();
     // a zero octet goes before a first octet of 0x80 or more (X.690, 8.3)
     let sign = usize::from(serial[0] >= 0x80);
-    der.extend([SEQUENCE, 0, INTEGER, short(serial.len() + sign)]);
-    der.extend(&[0][..sign]);
-    der.extend(serial);
+    der.extend_from_slice(&[SEQUENCE, 0, INTEGER, short(serial.len() + sign)]);
+    der.extend_from_slice(&[0][..sign]);
+    der.extend_from_slice(serial);
     write_moment(der, entry.revocation.at);
     if entry.revocation.reason != Reason::Unspecified {
-        der.extend(REASON_CODE);
+        der.extend_from_slice(&REASON_CODE);
         der.push(entry.revocation.reason.code());
     }
     der[start + 1] = short(der.len() - start - 2);

@@ -3,13 +3,12 @@
 
 use std::io::{self, Read};
 
-use ::time::{Date, Month};
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::SHA256;
 use der::Encode;
 
 use crate::{
     inventory::{Reason, Revocation},
-    pki::{gathered::Gathered, read, IssuerCertificate, RevokedEntry},
+    pki::{digesting::Digesting, gathered::Gathered, read, IssuerCertificate, RevokedEntry},
     serial::Serial,
     time::Time,
     validity::Validity,
@@ -25,6 +24,15 @@ pub struct CrlStream<'a, R> {
     count: u64,
     /// Where the entries, what is signed, and the list end.
     ends: [u64; 3],
+}
+
+/// Whether an entry was passed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Passed {
+    /// It was the next.
+    It,
+    /// This one is the next; none at the end.
+    Not(Option<Serial>),
 }
 
 /// What a list was, once all of it was read.
@@ -95,12 +103,8 @@ impl<'a, R: Read> CrlStream<'a, R> {
         if self.octets.position == end {
             return Ok(None);
         }
-        let head = self.octets.look(2)?;
-        let length = match head {
-            [SEQUENCE, length @ 0..=0x7f] => 2 + usize::from(*length),
-            _ => return Err(StreamError::Form(ENTRY)),
-        };
-        let entry = entry(&self.octets.take(length)?[2..]).ok_or(StreamError::Form(ENTRY))?;
+        let [SEQUENCE, length @ 0..=0x7f] = *self.octets.look(2)? else { return Err(StreamError::Form(ENTRY)) };
+        let entry = entry(&self.octets.take(2 + usize::from(length))?[2..]).ok_or(StreamError::Form(ENTRY))?;
         if self.octets.position > end {
             return Err(StreamError::Form(ENTRY));
         }
@@ -109,6 +113,26 @@ impl<'a, R: Read> CrlStream<'a, R> {
         }
         self.count += 1;
         Ok(Some(entry))
+    }
+
+    /// Passes the next entry if it is that of `serial`, without reading the rest of it; else says which serial comes next. For
+    /// a list whose hash is known.
+    pub fn pass(&mut self, serial: &Serial) -> Result<Passed, StreamError> {
+        let [end, ..] = self.ends;
+        if self.octets.position == end {
+            return Ok(Passed::Not(None));
+        }
+        let [SEQUENCE, length @ 0..=0x7f] = *self.octets.look(2)? else { return Err(StreamError::Form(ENTRY)) };
+        let length = 2 + usize::from(length);
+        let found = first(&self.octets.look(length)?[2..], INTEGER).and_then(|(contents, _)| read::serial(contents));
+        let found = found.ok_or(StreamError::Form(ENTRY))?;
+        if found != *serial {
+            return Ok(Passed::Not(Some(found)));
+        }
+        self.octets.take(length)?;
+        self.last = Some(found);
+        self.count += 1;
+        Ok(Passed::It)
     }
 
     /// Reads what is left, to the last octet.
@@ -162,14 +186,14 @@ struct Octets<R> {
     digested: usize,
     /// How many octets were taken in all.
     position: u64,
-    whole: Context,
+    whole: Digesting,
     /// What is signed, while that is read and somebody wants to know.
     contents: Option<Gathered>,
 }
 
 impl<R: Read> Octets<R> {
     fn new(source: R) -> Self {
-        let whole = Context::new(&SHA256);
+        let whole = Digesting::new(&SHA256);
         Self { source, buffer: Vec::new(), at: 0, digested: 0, position: 0, whole, contents: None }
     }
 
@@ -210,7 +234,7 @@ impl<R: Read> Octets<R> {
     /// Brings what was taken into the digests.
     fn settle(&mut self) {
         let taken = &self.buffer[self.digested..self.at];
-        self.whole.update(taken);
+        self.whole.add(taken);
         if let Some(contents) = &mut self.contents {
             contents.add(taken);
         }
@@ -276,33 +300,31 @@ fn entry(inside: &[u8]) -> Option<RevokedEntry> {
 
 /// `UTCTime` through 2049, `GeneralizedTime` after, whole seconds, `Z` (RFC 5280, 5.1.2.4); and what follows it.
 fn moment(der: &[u8]) -> Option<(Time, &[u8])> {
-    let (century, digits, rest) = match der {
-        [UTC_TIME, 13, rest @ ..] => (None, 12, rest),
-        [GENERALIZED_TIME, 15, rest @ ..] => (Some(pair(rest)?), 14, rest),
+    let (century, rest) = match der {
+        [UTC_TIME, 13, rest @ ..] => (None, rest),
+        [GENERALIZED_TIME, 15, tens, ones, rest @ ..] => (Some(u16::from(number([*tens, *ones])?)), rest),
         _ => return None,
     };
-    let (text, rest) = rest.split_at_checked(digits)?;
-    let rest = rest.strip_prefix(b"Z")?;
-    let mut parts = text[digits - 12..].chunks_exact(2).map(pair);
-    let mut next = || parts.next().flatten();
-    let short = i32::from(next()?);
-    let year = match century {
-        Some(century) => i32::from(century) * 100 + short,
-        None if short < 50 => 2000 + short,
-        None => 1900 + short,
-    };
-    if century.is_some() && year < 2050 {
-        return None;
+    let ([digits @ .., b'Z'], rest) = rest.split_first_chunk::<13>()? else { return None };
+    let mut parts = [0; 6];
+    for (part, pair) in parts.iter_mut().zip(digits.as_chunks().0) {
+        *part = number(*pair)?;
     }
-    let date = Date::from_calendar_date(year, Month::try_from(next()?).ok()?, next()?).ok()?;
-    let moment = date.with_hms(next()?, next()?, next()?).ok()?.assume_utc();
-    Some((Time::from_unix(moment.unix_timestamp()), rest))
+    let [short, parts @ ..] = parts;
+    let year = u16::from(short)
+        + match century {
+            None if short < 50 => 2000,
+            None => 1900,
+            Some(century) => century * 100,
+        };
+    let fits = century.is_none() || year >= 2050;
+    Some((Time::from_calendar(year, parts).filter(|_| fits)?, rest))
 }
 
 /// Two decimal digits.
-fn pair(text: &[u8]) -> Option<u8> {
-    let [tens @ b'0'..=b'9', ones @ b'0'..=b'9', ..] = text else { return None };
-    Some((tens - b'0') * 10 + (ones - b'0'))
+fn number(digits: [u8; 2]) -> Option<u8> {
+    let [tens, ones] = digits.map(|digit| digit.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then(|| tens * 10 + ones)
 }
 
 /// The key identifier of the issuer and the CRL number, which are all of our extensions, neither critical.

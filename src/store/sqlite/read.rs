@@ -13,7 +13,7 @@ use crate::{
     },
     name::Name,
     serial::Serial,
-    store::{Census, CrlFacts, Entries, Listing, Order, StoreError, Totals, View},
+    store::{BySerial, Census, CrlFacts, Entries, Listing, Order, StoreError, Totals, View},
     time::Time,
     validity::Validity,
 };
@@ -78,47 +78,18 @@ impl Session<'_> {
     pub(super) fn with_der(&self, issuer: u32, facts: CrlFacts) -> Result<SignedCrl, StoreError> {
         let CrlFacts { number, validity, entries, due } = facts;
         let mut der = Vec::new();
-        let sql = "SELECT der FROM crl_chunk WHERE issuer = ?1 AND number = ?2 ORDER BY part";
-        self.each(sql, params![issuer, signed(number)?], |row| {
-            der.extend_from_slice(row.get_ref("der").and_then(|value| Ok(value.as_blob()?)).map_err(fault)?);
-            Ok(ControlFlow::Continue(()))
+        self.crl_parts(issuer, number, 0, &mut |part| {
+            der.extend_from_slice(part);
+            ControlFlow::Continue(())
         })?;
         Ok(SignedCrl { issuer, number, validity, entries, due, der })
     }
 
-    /// Rows of revoked certificates after a serial, by number: the index has them octet by octet, so those of each length
-    /// are asked for by themselves. `columns` that are in the index cost least.
-    fn revoked_rows<T>(
-        &self,
-        columns: &str,
-        issuer: u32,
-        after: Option<&Serial>,
-        most: usize,
-        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError> {
-        let of_length = format!(
-            "SELECT {columns} FROM certificate INDEXED BY certificate_revoked
-             WHERE issuer = ?1 AND revoked IS NOT NULL AND serial > ?2 AND length(serial) = ?3 ORDER BY serial LIMIT ?4"
-        );
-        let longer = "SELECT min(length(serial)) AS next FROM certificate INDEXED BY certificate_revoked
-                      WHERE issuer = ?1 AND revoked IS NOT NULL AND length(serial) > ?2";
-        let octets = after.map_or(&[][..], Serial::octets);
-        let (mut length, most) = (signed(octets.len() as u64)?, signed(most as u64)?);
-        let mut found = match after {
-            Some(_) => self.all(&of_length, params![issuer, octets, length, most], &read)?,
-            // no serial is that short, and all would be looked at to find none
-            None => Vec::new(),
-        };
-        loop {
-            let left = most - signed(found.len() as u64)?;
-            if left == 0 {
-                return Ok(found);
-            }
-            let next = self.one(longer, params![issuer, length], |row| cell::<Option<i64>>(row, "next"))?.flatten();
-            let Some(next) = next else { return Ok(found) };
-            length = next;
-            found.extend(self.all(&of_length, params![issuer, [0_u8; 0], length, left], &read)?);
-        }
+    /// The lengths of the revoked ones' serials, in their order.
+    fn lengths_of_revoked(&self, issuer: u32) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT DISTINCT length(serial) AS octets FROM certificate INDEXED BY certificate_revoked
+                   WHERE issuer = ?1 AND revoked IS NOT NULL ORDER BY octets";
+        self.all(sql, [issuer], |row| cell(row, "octets"))
     }
 
     /// Issuers that have such CRLs, with the entry that last changed them.
@@ -232,7 +203,7 @@ impl View for Session<'_> {
                    ORDER BY d.certificate";
         let mut found = Vec::new();
         self.each(sql, [], |row| {
-            let der = row.get_ref("der").and_then(|value| Ok(value.as_blob()?)).map_err(fault)?;
+            let der = blob(row, "der")?;
             // the last octet is looked at first, since all keys begin alike
             if der.windows(spki.len().max(1)).any(|part| part.last() == spki.last() && part == spki) {
                 found.push(certificate(row)?);
@@ -247,17 +218,32 @@ impl View for Session<'_> {
         self.one(sql, [serial.octets()], |row| cell(row, "sealed"))
     }
 
-    fn revoked_after(&self, issuer: u32, after: Option<&Serial>, most: usize) -> Result<Vec<Barred>, StoreError> {
-        self.revoked_rows("serial, not_after, revoked, reason, overlap_ends", issuer, after, most, barred)
-    }
-
-    fn revoked_serials_after(
+    /// The index has serials octet by octet, so for an order by number those of each length are asked for by themselves.
+    /// All columns are in the index.
+    fn revoked(
         &self,
         issuer: u32,
-        after: Option<&Serial>,
-        most: usize,
-    ) -> Result<Vec<Serial>, StoreError> {
-        self.revoked_rows("serial", issuer, after, most, |row| serial_at(row, 0))
+        order: BySerial,
+        visit: &mut dyn FnMut(Barred) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let (filter, lengths) = match order {
+            BySerial::Octets => ("?2 = 0", vec![0]),
+            BySerial::Number => ("length(serial) = ?2", self.lengths_of_revoked(issuer)?),
+        };
+        let sql = format!(
+            "SELECT serial, not_after, revoked, reason, overlap_ends FROM certificate INDEXED BY certificate_revoked
+             WHERE issuer = ?1 AND revoked IS NOT NULL AND {filter} ORDER BY serial"
+        );
+        let mut flow = ControlFlow::Continue(());
+        for length in lengths {
+            if flow.is_continue() {
+                self.each(&sql, params![issuer, length], |row| {
+                    flow = visit(barred(row)?);
+                    Ok(flow)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn superseded(&self, issuer: u32, visit: &mut dyn FnMut(Certificate)) -> Result<(), StoreError> {
@@ -281,9 +267,24 @@ impl View for Session<'_> {
         self.crl_facts(issuer, now)?.map(|facts| self.with_der(issuer, facts)).transpose()
     }
 
-    fn crl_part(&self, issuer: u32, number: u64, part: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "SELECT der FROM crl_chunk WHERE issuer = ?1 AND number = ?2 AND part = ?3";
-        self.one(sql, params![issuer, signed(number)?, part], |row| cell(row, "der"))
+    fn crl_parts(
+        &self,
+        issuer: u32,
+        number: u64,
+        from: u32,
+        visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        // to compare the key of a long row SQLite reads the row: with an upper bound it would read each twice
+        let sql = "SELECT issuer, number, part, der FROM crl_chunk
+                   WHERE (issuer, number, part) >= (?1, ?2, ?3) ORDER BY issuer, number, part";
+        let (number, mut part) = (signed(number)?, from);
+        self.each(sql, params![issuer, number, from], |row| {
+            if (cell(row, "issuer")?, cell(row, "number")?, cell(row, "part")?) != (issuer, number, part) {
+                return Ok(ControlFlow::Break(()));
+            }
+            part += 1;
+            Ok(visit(blob(row, "der")?))
+        })
     }
 
     fn crl_entry(&self, issuer: u32, number: u64) -> Result<Option<u64>, StoreError> {
@@ -418,6 +419,12 @@ impl View for Session<'_> {
 
 pub(super) fn cell<T: rusqlite::types::FromSql>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     row.get(column).map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))
+}
+
+fn blob<'r>(row: &'r Row<'_>, column: &str) -> Result<&'r [u8], StoreError> {
+    row.get_ref(column)
+        .and_then(|value| Ok(value.as_blob()?))
+        .map_err(|error| StoreError::Damaged(format!("column `{column}`: {error}")))
 }
 
 pub(super) fn count(row: &Row<'_>, column: &str) -> Result<u64, StoreError> {

@@ -18,7 +18,7 @@ use crate::{
     },
     name::Name,
     serial::Serial,
-    store::{Draft, Entries, Listing, Order, Store, StoreError, View, Writing},
+    store::{BySerial, Draft, Entries, Listing, Order, Store, StoreError, View, Writing},
     time::{Time, DAY},
     validity::Validity,
 };
@@ -153,7 +153,7 @@ impl Counted {
         self.ask("list", |view| view.listing(Listing::Current, Order::Name, &mut { go_on }));
         self.ask("list --sort", |view| view.listing(Listing::Current, Order::End, &mut { go_on }));
         self.ask("peers", |view| view.peers(&mut |_, _| ControlFlow::Continue(())));
-        self.ask("revoked", |view| view.revoked_after(1, None, usize::MAX >> 1));
+        self.ask("revoked", |view| view.revoked(1, BySerial::Number, &mut |_| ControlFlow::Continue(())));
         self.ask("facts", |view| view.facts(&mut |_, _| ()));
         self.steps
     }

@@ -1,7 +1,7 @@
 //! What the SQLite back end writes: facts in, one ledger entry for all of them, one commit.
 //! Nothing else in the program changes the database.
 
-use std::cell::Cell;
+use std::{cell::Cell, ops::ControlFlow};
 
 use rusqlite::{params, params_from_iter, types::Value};
 
@@ -173,14 +173,22 @@ impl Session<'_> {
     }
 
     fn digest_crl(&self, hasher: &mut Hasher, issuer: u32, crl: &CrlFacts) -> Result<(), StoreError> {
-        let sql = "SELECT coalesce(sum(length(der)), 0) AS octets FROM crl_chunk WHERE issuer = ?1 AND number = ?2";
-        let octets = self.one(sql, params![issuer, signed(crl.number)?], |row| count(row, "octets"))?.unwrap_or(0);
+        // an upper bound would have SQLite read each part whole, where its length stands at its beginning
+        let sql = "SELECT issuer, number, length(der) AS octets FROM crl_chunk
+                   WHERE (issuer, number) >= (?1, ?2) ORDER BY issuer, number, part";
+        let (number, mut octets) = (signed(crl.number)?, 0);
+        self.each(sql, params![issuer, number], |row| {
+            if (cell(row, "issuer")?, cell(row, "number")?) != (issuer, number) {
+                return Ok(ControlFlow::Break(()));
+            }
+            octets += count(row, "octets")?;
+            Ok(ControlFlow::Continue(()))
+        })?;
         begin_crl(hasher, crl.number, crl.entries, crl.validity, octets);
-        for part in 0.. {
-            let Some(der) = self.crl_part(issuer, crl.number, part)? else { break };
-            hasher.piece(&der);
-        }
-        Ok(())
+        self.crl_parts(issuer, crl.number, 0, &mut |part| {
+            hasher.piece(part);
+            ControlFlow::Continue(())
+        })
     }
 
     fn record_unlocker(&self, unlocker: &Unlocker, entry: i64) -> Result<(), StoreError> {
@@ -294,7 +302,7 @@ impl Writing for Session<'_> {
 
     fn begin_crl(&self, issuer: u32, number: u64) -> Result<(), StoreError> {
         // the row comes after its parts, which are counted while they are laid down
-        self.transaction.execute_batch("PRAGMA defer_foreign_keys = ON").map_err(fault)?;
+        self.transaction.execute_batch("PRAGMA defer_foreign_keys = ON; PRAGMA cache_size = -12288").map_err(fault)?;
         // of a row that was taken out from outside its parts may be left
         let sql = "DELETE FROM crl_chunk WHERE issuer = ?1 AND number = ?2";
         self.execute(sql, params![issuer, signed(number)?]).map(drop)

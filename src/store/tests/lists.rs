@@ -18,6 +18,36 @@ fn lay_down(writing: &dyn Writing, crl: &SignedCrl) -> CrlFacts {
     crl.into()
 }
 
+/// Parts of a CRL from one on, at most so many.
+fn parts_of(view: &dyn View, number: u64, from: u32, most: usize) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let visit = &mut |part: &[u8]| {
+        found.push(part.to_vec());
+        go_on(found.len() < most)
+    };
+    view.crl_parts(1, number, from, visit).unwrap();
+    found
+}
+
+/// All that are revoked.
+pub(super) fn revoked(view: &dyn View, issuer: u32, order: BySerial) -> Vec<Barred> {
+    let mut found = Vec::new();
+    let visit = &mut |barred| {
+        found.push(barred);
+        ControlFlow::Continue(())
+    };
+    view.revoked(issuer, order, visit).unwrap();
+    found
+}
+
+fn go_on(yes: bool) -> ControlFlow<()> {
+    if yes {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
+    }
+}
+
 fn last_entry(store: &dyn Store) -> Vec<(String, Option<Digest>)> {
     store.snapshot().unwrap().head().unwrap().unwrap().read().unwrap().changed
 }
@@ -47,9 +77,11 @@ fn in_parts_is_the_same_fact_as_in_one_piece() {
     assert_eq!(view.crl(1, day(9)).unwrap(), Some(rungs[0].clone()));
     assert_eq!(view.crl_entry(1, 2).unwrap(), Some(2));
     assert_eq!(view.crl_entry(1, 1).unwrap(), None);
-    assert_eq!(view.crl_part(1, 2, 0).unwrap().unwrap(), newest.der[..100]);
-    assert_eq!(view.crl_part(1, 2, 9).unwrap(), None);
-    assert_eq!(view.crl_part(1, 1, 0).unwrap(), None, "what was replaced is gone with its parts");
+    let all = parts_of(&*view, 2, 0, 9);
+    assert!(all.len() == 4 && all[0] == newest.der[..100] && all.concat() == newest.der);
+    assert!(parts_of(&*view, 2, 1, 9) == all[1..] && parts_of(&*view, 2, 1, 2) == all[1..3]);
+    assert!(parts_of(&*view, 2, 4, 9).is_empty());
+    assert!(parts_of(&*view, 1, 0, 9).is_empty(), "what was replaced is gone with its parts");
     drop(view);
 
     let mut writing = parts.store.begin(PATIENCE).unwrap();
@@ -65,7 +97,7 @@ fn parts_without_their_crl_are_not_committed() {
     let writing = place.store.begin(PATIENCE).unwrap();
     lay_down(&*writing, &crl(2, day(2)));
     assert!(writing.commit(draft(1)).is_err());
-    assert_eq!(place.store.snapshot().unwrap().crl_part(1, 2, 0).unwrap(), None);
+    assert!(parts_of(&*place.store.snapshot().unwrap(), 2, 0, 9).is_empty());
 }
 
 /// Parts of a row that somebody took out do not become parts of the next CRL with its number.
@@ -83,7 +115,7 @@ fn what_lies_under_the_number_goes() {
 }
 
 #[test]
-fn the_revoked_come_by_number_whatever_the_page() {
+fn the_revoked_come_by_number_or_by_octets() {
     let place = place();
     let mut writing = place.store.begin(PATIENCE).unwrap();
     let mut expected = Vec::new();
@@ -104,21 +136,17 @@ fn the_revoked_come_by_number_whatever_the_page() {
     }
     writing.record(&issued("client1", 5)[0]).unwrap();
     expected.sort_by_key(|barred| barred.serial);
-    for most in 1..12 {
-        let (mut found, mut last): (Vec<Barred>, Option<Serial>) = (Vec::new(), None);
-        loop {
-            let page = writing.revoked_after(1, last.as_ref(), most).unwrap();
-            assert!(page.len() <= most);
-            last = page.last().map(|barred| barred.serial).or(last);
-            found.extend(&page);
-            if page.len() < most {
-                break;
-            }
-        }
-        assert_eq!(found, expected, "{most} a page");
+    assert_eq!(revoked(&*writing, 1, BySerial::Number), expected);
+    for most in 1..expected.len() {
+        let mut found = Vec::new();
+        let visit = &mut |barred| {
+            found.push(barred);
+            go_on(found.len() < most)
+        };
+        writing.revoked(1, BySerial::Number, visit).unwrap();
+        assert_eq!(found, expected[..most], "told to stop after {most}");
     }
-    assert_eq!(writing.revoked_after(2, None, 9).unwrap(), []);
-    let serials: Vec<Serial> = expected.iter().map(|barred| barred.serial).collect();
-    assert_eq!(writing.revoked_serials_after(1, None, 99).unwrap(), serials);
-    assert_eq!(writing.revoked_serials_after(1, Some(&serials[2]), 3).unwrap(), serials[3..6]);
+    expected.sort_by(|one, two| one.serial.octets().cmp(two.serial.octets()));
+    assert_eq!(revoked(&*writing, 1, BySerial::Octets), expected);
+    assert_eq!(revoked(&*writing, 2, BySerial::Number), []);
 }

@@ -6,7 +6,7 @@ use std::{cell::RefCell, io};
 use proptest::prelude::*;
 
 use super::*;
-use crate::pki::{sample, sign_crl, sign_crl_in_parts, Algorithm, Crl, Parts, Shelf, SignError, Violation};
+use crate::pki::{sample, sign_crl, sign_crl_in_parts, Algorithm, Crl, Parts, Shelf, SignError, TakePart, Violation};
 
 /// Gives few octets at a time.
 struct Slow<'a>(&'a [u8], usize);
@@ -52,28 +52,31 @@ struct Rack {
 impl Shelf for Rack {
     type Error = SignError;
 
-    fn put(&self, part: u32, der: Vec<u8>) -> Result<(), SignError> {
+    fn put(&self, part: u32, der: &[u8]) -> Result<(), SignError> {
         let (mut parts, place) = (self.parts.borrow_mut(), part as usize);
         let length = parts.len().max(place + 1);
         parts.resize(length, Vec::new());
-        parts[place] = der;
+        parts[place] = der.to_vec();
         Ok(())
     }
 
-    fn get(&self, part: u32) -> Result<Option<Vec<u8>>, SignError> {
-        let mut found = self.parts.borrow().get(part as usize).cloned();
-        if let (Some(der), Some((place, at))) = (&mut found, self.broken) {
-            if place == part as usize {
-                der[at] ^= 1;
-            }
+    fn get(&self, from: u32, take: &mut TakePart<'_>) -> Result<(), SignError> {
+        let mut parts = self.parts.borrow().clone();
+        if let Some(der) = self.broken.and_then(|(place, at)| parts.get_mut(place)?.get_mut(at)) {
+            *der ^= 1;
         }
-        Ok(found)
+        hand_over(parts.iter().skip(from as usize), take);
+        Ok(())
     }
+}
+
+fn hand_over<'a>(mut parts: impl Iterator<Item = &'a Vec<u8>>, take: &mut TakePart<'_>) {
+    let _ = parts.try_for_each(|part| take(part));
 }
 
 fn in_parts(algorithm: Algorithm, revoked: &[RevokedEntry], rack: &Rack) -> Result<CrlSum, SignError> {
     let (issuer, key) = sample::issuer(algorithm);
-    sign_crl_in_parts(&sample::crl(1), &mut revoked.iter().map(|entry| Ok(*entry)), issuer, key, rack)
+    sign_crl_in_parts(&sample::crl(1), |list| revoked.iter().try_for_each(|entry| list(*entry)), issuer, key, rack)
 }
 
 #[test]
@@ -121,11 +124,11 @@ fn damage_in_any_part_is_found() {
     for place in 0..parts.len() {
         for at in [0, parts[place].len() / 2, parts[place].len() - 1] {
             parts[place][at] ^= 1;
-            let source = Parts::new(|part| Ok(parts.get(part as usize).cloned()));
+            let source = Parts::new(|from, take| Ok(hand_over(parts.iter().skip(from as usize), take)));
             assert!(read(source, Some(issuer)).is_err(), "octet {at} of part {place}");
             parts[place][at] ^= 1;
         }
-        let source = Parts::new(|part| Ok(parts.get(part as usize).filter(|_| part as usize != place).cloned()));
+        let source = Parts::new(|from, take| Ok(hand_over(parts[..place].iter().skip(from as usize), take)));
         assert!(read(source, Some(issuer)).is_err(), "part {place} is missing");
     }
 }
@@ -180,6 +183,39 @@ fn no_other_form_is_taken() {
 }
 
 proptest! {
+    /// What is passed is what is read, whoever is asked for between: those of the list, and numbers around them.
+    #[test]
+    fn whoever_is_passed_is_whoever_is_listed(octets in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..21), 1..40), piece in 1_usize..80) {
+        let all = entries(octets);
+        let revoked: Vec<_> = all.iter().copied().step_by(2).collect();
+        let der = sample::signed_crl(Algorithm::Ed25519, &sample::crl(3), &revoked);
+        let mut stream = CrlStream::open(Slow(&der, piece), None).unwrap();
+        let mut left = revoked.iter().map(|entry| entry.serial).peekable();
+        for asked in all.iter().map(|entry| entry.serial) {
+            let found = stream.pass(&asked).unwrap();
+            match left.next_if_eq(&asked) {
+                Some(_) => prop_assert_eq!(found, Passed::It),
+                None => prop_assert_eq!(found, Passed::Not(left.peek().copied())),
+            }
+        }
+        let whole = read(&der[..], None).unwrap().1;
+        prop_assert_eq!(stream.finish().unwrap(), whole);
+    }
+
+    #[test]
+    fn no_bytes_panic_when_passed(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+        let revoked = sample::revoked(3);
+        let mut der = sample::signed_crl(Algorithm::Ed25519, &sample::crl(1), &revoked);
+        let at = at.index(der.len());
+        prop_assume!(der[at] != octet);
+        let before = crate::pki::sha256(&der);
+        der[at] = octet;
+        if let Ok(mut stream) = CrlStream::open(&der[..], None) {
+            let _ = revoked.iter().try_for_each(|entry| stream.pass(&entry.serial).map(drop));
+            prop_assert!(stream.finish().map_or(true, |sum| sum.sha256 != before));
+        }
+    }
+
     #[test]
     fn any_serials_in_any_pieces(octets in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..21), 0..40), piece in 1_usize..80) {
         let revoked = entries(octets);
