@@ -18,7 +18,10 @@ pub(super) struct Digesting {
 }
 
 enum Long {
-    Elsewhere { send: SyncSender<Vec<u8>>, digest: JoinHandle<Digest> },
+    Elsewhere {
+        send: SyncSender<Vec<u8>>,
+        digest: JoinHandle<Digest>,
+    },
     /// Where no thread can be had.
     Here(Context),
 }
@@ -34,7 +37,9 @@ impl Digesting {
             let long = self.long.get_or_insert_with(|| Long::begin(self.algorithm));
             match long {
                 // whoever receives goes on until nothing is sent any more
-                Long::Elsewhere { send, .. } => drop(send.send(std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE)))),
+                Long::Elsewhere { send, .. } => {
+                    drop(send.send(std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE))))
+                }
                 Long::Here(context) => {
                     context.update(&self.piece);
                     self.piece.clear();
