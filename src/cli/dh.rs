@@ -180,7 +180,7 @@ impl fmt::Display for Searched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { bits, cores, seconds, tested, .. } = self;
         let cores = if *cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
-        write!(f, "{bits} bits, found in {seconds:.1} s on {cores}: {tested} candidates tested {}", self.how())
+        write!(f, "{bits} bits, found in {seconds:.1} s on {cores}: {tested} candidates tested, {}", self.how())
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
             };
             assert_eq!(
                 search.to_string(),
-                format!("2048 bits, found in 1.2 s on 2 cores: 700 candidates tested {how}")
+                format!("2048 bits, found in 1.2 s on 2 cores: 700 candidates tested, {how}")
             );
             let warning = |times| {
                 format!("this processor has no AVX-512 IFMA: candidates tested {how} take about {times} as long")

@@ -34,10 +34,11 @@ pub fn limbs(bits: usize, width: usize) -> usize {
 /// Rows of a product that are added at once: a column is loaded and stored once for so many products.
 const BLOCK: usize = 4;
 
-/// The functions of a module for these instructions. It has a vector `V` of `LANES` lanes, limbs of `WIDTH` bits, and
+/// The functions of a module for these instructions. It has a vector `V` of `LANES` lanes, limbs of `WIDTH` bits of which
+/// `MASK` are the ones, and
 /// - `lanes(of)`, the vector made of `of(lane)`, and `zeros(v)`, the lanes that are 0;
 /// - `rows(columns, factors, limbs, upper)`, which adds `limbs` times the factors of a block to as many columns and `upper`
-///   to the first of them; what belongs behind them is the next `upper`;
+///   to the first of them; what belongs to the `UPPER` columns behind them is the next `upper`;
 /// - `square_rows(columns, limbs)`, which adds the products of a block of limbs with itself and, twice, with those behind it;
 /// - `multiples(columns, n, inverse)`, the multiples of n with which a block of columns vanishes, and the next `upper`;
 /// - `multiplications(count)`.
