@@ -32,8 +32,8 @@ pub use algorithm::{Algorithm, PublicKeyError};
 pub use certificate::{self_sign, sign_leaf, SignError, SignedLeaf};
 pub use check::Violation;
 pub use crl::{
-    sign_crl, sign_crl_in_parts, Armoured, Crl, CrlError, CrlProfile, CrlStream, CrlSum, Parts, Passed, RevokedEntry, Shelf, TakePart,
-    StreamError, Unarmoured,
+    sign_crl, sign_crl_in_parts, Armoured, Crl, CrlError, CrlProfile, CrlStream, CrlSum, Parts, Passed, RevokedEntry,
+    Shelf, StreamError, TakePart, Unarmoured,
 };
 pub use encrypted::{encrypted_pem, key_lock, KeyEncryption, KeyLock};
 pub use inspect::{inspect, Inspected};

@@ -67,7 +67,8 @@ impl Time {
             return None;
         }
         // years are counted from March, so that a leap day is the last of its year
-        let [year, month, day, hour, minute, second] = [year, month.into(), day.into(), hour.into(), minute.into(), second.into()].map(i64::from);
+        let [year, month, day, hour, minute, second] =
+            [year, month.into(), day.into(), hour.into(), minute.into(), second.into()].map(i64::from);
         let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
         let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - MARCH_OF_0;
         Some(Self(days * DAY + hour * 3600 + minute * 60 + second))

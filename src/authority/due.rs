@@ -104,7 +104,8 @@ impl Due {
 
     /// Hands over what the CRL lists, in the order of serials; once those who were forgotten are recorded again.
     pub fn list(&self, view: &dyn View, take: &mut Take<'_>) -> Result<(), Unlisted> {
-        let mut beside = self.beside.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation }).peekable();
+        let mut beside =
+            self.beside.iter().map(|(&serial, &revocation)| RevokedEntry { serial, revocation }).peekable();
         let last = self.last.map(|(last, sha256)| (StoredCrl::laid_down(view, self.issuer, last), sha256));
         let mut last = last.map(|(last, sha256)| Along::new(&last, sha256)).transpose()?;
         let order = if last.is_some() { BySerial::Octets } else { BySerial::Number };
@@ -285,12 +286,7 @@ struct NotedByLedger {
 }
 
 /// What the ledger says from an entry on, and the act that will write the next one.
-fn noted_by_ledger(
-    view: &dyn View,
-    from: u64,
-    now: Time,
-    pending: &[Event],
-) -> Result<NotedByLedger, AuthorityError> {
+fn noted_by_ledger(view: &dyn View, from: u64, now: Time, pending: &[Event]) -> Result<NotedByLedger, AuthorityError> {
     let (mut noted, mut resumed) = (BTreeMap::new(), BTreeSet::new());
     let mut follow = |event: &Event| match *event {
         Event::Revoked { serial, not_after, revocation, .. } => {

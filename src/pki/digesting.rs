@@ -18,7 +18,10 @@ pub(super) struct Digesting {
 }
 
 enum Long {
-    Elsewhere { send: SyncSender<Vec<u8>>, digest: JoinHandle<Digest> },
+    Elsewhere {
+        send: SyncSender<Vec<u8>>,
+        digest: JoinHandle<Digest>,
+    },
     /// Where no thread can be had.
     Here(Context),
 }
@@ -30,16 +33,14 @@ impl Digesting {
 
     pub fn add(&mut self, octets: &[u8]) {
         self.piece.extend_from_slice(octets);
-        if self.piece.len() >= PIECE {
-            let long = self.long.get_or_insert_with(|| Long::begin(self.algorithm));
-            match long {
-                // whoever receives goes on until nothing is sent any more
-                Long::Elsewhere { send, .. } => drop(send.send(std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE)))),
-                Long::Here(context) => {
-                    context.update(&self.piece);
-                    self.piece.clear();
-                }
-            }
+        if self.piece.len() < PIECE {
+            return;
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE));
+        match self.long.get_or_insert_with(|| Long::begin(self.algorithm)) {
+            // whoever receives goes on until nothing is sent any more
+            Long::Elsewhere { send, .. } => drop(send.send(piece)),
+            Long::Here(context) => context.update(&piece),
         }
     }
 
@@ -64,7 +65,9 @@ impl Long {
         let (send, receive) = mpsc::sync_channel::<Vec<u8>>(AHEAD);
         let work = move || {
             let mut context = Context::new(algorithm);
-            receive.iter().for_each(|piece| context.update(&piece));
+            for piece in receive {
+                context.update(&piece);
+            }
             context.finish()
         };
         match thread::Builder::new().spawn(work) {

@@ -286,7 +286,8 @@ fn a_reason_is_on_the_list() {
 #[test]
 fn serials_of_any_length_are_on_every_list_until_the_end() {
     let site = Site::published("--issue client1 --issue client2");
-    let mut all: BTreeSet<String> = ["7F", "0102", "80", "C0FFEE", "4041424344454647484950515253545556575859"].map(Into::into).into();
+    let mut all: BTreeSet<String> =
+        ["7F", "0102", "80", "C0FFEE", "4041424344454647484950515253545556575859"].map(Into::into).into();
     let typed: Vec<String> = all.iter().map(|serial| format!("serial:{serial}")).collect();
     site.run(&format!("revoke {} --unknown", typed.join(" "))).succeeds();
     assert_eq!(published(&site, "server/crl.pem").1, all);
