@@ -70,7 +70,7 @@ impl Long {
             }
             context.finish()
         };
-        match thread::Builder::new().spawn(work) {
+        match thread::Builder::new().stack_size(STACK).spawn(work) {
             Ok(digest) => Self::Elsewhere { send, digest },
             Err(_) => Self::Here(Context::new(algorithm)),
         }
@@ -78,8 +78,11 @@ impl Long {
 }
 
 /// How much is sent at once, and how many such pieces may wait.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 const AHEAD: usize = 2;
+
+/// A digest needs little.
+const STACK: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
