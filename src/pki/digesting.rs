@@ -33,18 +33,14 @@ impl Digesting {
 
     pub fn add(&mut self, octets: &[u8]) {
         self.piece.extend_from_slice(octets);
-        if self.piece.len() >= PIECE {
-            let long = self.long.get_or_insert_with(|| Long::begin(self.algorithm));
-            match long {
-                // whoever receives goes on until nothing is sent any more
-                Long::Elsewhere { send, .. } => {
-                    drop(send.send(std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE))))
-                }
-                Long::Here(context) => {
-                    context.update(&self.piece);
-                    self.piece.clear();
-                }
-            }
+        if self.piece.len() < PIECE {
+            return;
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(2 * PIECE));
+        match self.long.get_or_insert_with(|| Long::begin(self.algorithm)) {
+            // whoever receives goes on until nothing is sent any more
+            Long::Elsewhere { send, .. } => drop(send.send(piece)),
+            Long::Here(context) => context.update(&piece),
         }
     }
 
@@ -69,10 +65,12 @@ impl Long {
         let (send, receive) = mpsc::sync_channel::<Vec<u8>>(AHEAD);
         let work = move || {
             let mut context = Context::new(algorithm);
-            receive.iter().for_each(|piece| context.update(&piece));
+            for piece in receive {
+                context.update(&piece);
+            }
             context.finish()
         };
-        match thread::Builder::new().spawn(work) {
+        match thread::Builder::new().stack_size(STACK).spawn(work) {
             Ok(digest) => Self::Elsewhere { send, digest },
             Err(_) => Self::Here(Context::new(algorithm)),
         }
@@ -80,8 +78,11 @@ impl Long {
 }
 
 /// How much is sent at once, and how many such pieces may wait.
-const PIECE: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
 const AHEAD: usize = 2;
+
+/// A digest needs little.
+const STACK: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -105,7 +105,7 @@ impl<R: Read> Unarmoured<R> {
         if ended {
             if let Some(end) = rest.iter().position(|octet| *octet == b'\n').filter(|_| !rest.starts_with(b"-")) {
                 // the last line may be short, but there is one last line only
-                (self.state == State::Inside).then_some(()).ok_or_else(fault)?;
+                (self.state == State::Inside && end < LINE).then_some(()).ok_or_else(fault)?;
                 decode(&rest[..end], &mut self.der)?;
                 rest = &rest[end + 1..];
             }

@@ -57,5 +57,5 @@ impl<F: FnMut(u32, &mut TakePart<'_>) -> io::Result<()>> Read for Parts<F> {
     }
 }
 
-/// Finding a part by its number costs more than the next ones do, so as many are taken as make this many octets.
-const AT_ONCE: usize = 2 << 20;
+/// Finding a part by its number costs more than the next ones do, so so many are taken as make a megabyte.
+const AT_ONCE: usize = 1 << 20;
