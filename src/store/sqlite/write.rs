@@ -301,7 +301,8 @@ impl Writing for Session<'_> {
     }
 
     fn begin_crl(&self, issuer: u32, number: u64) -> Result<(), StoreError> {
-        // the row comes after its parts, which are counted while they are laid down
+        // the row comes after its parts, which are counted while they are laid down; a list of a hundred thousand is read
+        // again from the cache, and not out of the WAL, when it fits into that
         self.transaction.execute_batch("PRAGMA defer_foreign_keys = ON; PRAGMA cache_size = -8192").map_err(fault)?;
         // of a row that was taken out from outside its parts may be left
         let sql = "DELETE FROM crl_chunk WHERE issuer = ?1 AND number = ?2";
