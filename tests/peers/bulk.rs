@@ -204,3 +204,32 @@ fn many_bundles_are_durable_before_the_store_is_and_no_file_waits_alone() {
     let directory = |call: &Call| is_wait(call) && call.text.contains("/out");
     assert!(calls[last..].iter().any(directory), "the names are not durable:\n{}", shown());
 }
+
+/// While one batch is committed, the next ones are made: none of their bundles gets a name before its own commit.
+#[test]
+#[ignore = "needs root and peers: tests/run"]
+fn each_batch_is_durable_before_it_is_recorded_and_recorded_before_it_is_released() {
+    let site = Site::with_authority("--no-export");
+    begin(&site, 600);
+    let (outcome, calls) = trace(site.dir(), LINE);
+    outcome.succeeds();
+    let mut steps: Vec<(&str, usize)> = Vec::new();
+    for call in &calls {
+        let step = match call.name.as_str() {
+            "syncfs" => "durable",
+            "linkat" => "released",
+            "fsync" | "fdatasync" if call.text.contains("pki.db-wal") => "recorded",
+            "fsync" if call.text.contains("/out>") => "named",
+            _ => continue,
+        };
+        match steps.last_mut() {
+            Some((last, times)) if *last == step => *times += 1,
+            _ => steps.push((step, 1)),
+        }
+    }
+    let order: Vec<&str> = steps.iter().map(|(step, _)| *step).collect();
+    let one = ["durable", "recorded", "released", "named"];
+    assert_eq!(order[..12], one.repeat(3), "{steps:?}");
+    let released: Vec<usize> = steps.iter().filter(|(step, _)| *step == "released").map(|(_, times)| *times).collect();
+    assert_eq!(released, [256, 256, 88]);
+}

@@ -17,7 +17,7 @@ use crate::{
     },
     files::{self, Overwrite, Visibility},
     import::people::{self, Usual},
-    inventory::{Reason, Status},
+    inventory::{Change, Reason, Status},
     pki,
     secret::Secret,
     store::Access,
@@ -262,6 +262,24 @@ fn a_vault_that_was_changed_in_between_ends_it() {
     assert_eq!((outcome.stopped.unwrap().done, witness.batches), (MANY, vec![MANY]));
     assert_eq!(place.sound(), (MANY, MANY));
     place.others_issue("later");
+}
+
+/// The act looks at the newest entry again where it is not its own.
+#[test]
+fn who_writes_without_the_vault_in_between_is_met_by_the_next_batch() {
+    let place = Place::new();
+    let mut witness = meanwhile(|| {
+        let authority = place.authority();
+        let mut writing = authority.begin().unwrap();
+        let server = writing.peer(&name("server")).unwrap().unwrap();
+        writing.record(&Change::Peer(Peer { note: Some("mine".to_owned()), ..server })).unwrap();
+        authority.commit(writing, "issue", Vec::new(), false, None).unwrap();
+    });
+    let outcome = place.authority().issue(&place.request(600), &Nobody, &mut witness).unwrap();
+    let stopped = outcome.stopped.unwrap();
+    assert!(matches!(stopped.why, AuthorityError::Mismatch(_)), "{}", stopped.why);
+    assert_eq!((stopped.done, witness.batches), (MANY, vec![MANY]));
+    assert_eq!(place.sound(), (MANY, MANY));
 }
 
 /// Batches that are made, but not begun to be recorded, are given up.
