@@ -18,7 +18,7 @@ PATHS = {
     "AVX-512 IFMA": ("where the processor has it", 15),
     "AVX2": ("where it has that", 5),
     "SSE2": ("on any x86-64 processor", 5),
-    "portable": ("on any other", None),
+    "portable": ("on any other", 5),
 }
 
 

@@ -32,6 +32,7 @@ use crate::{
 /// A server's bundle is a directory, a client's one .ovpn file, unless --format says otherwise.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that people type")]
 pub struct Arguments {
     /// Whose
     #[arg(required_unless_present = "all", value_name = "NAME")]
