@@ -57,7 +57,7 @@
 //! 10. [`pki::sign_leaf`] signs, reads back what it signed, and holds it against every rule.
 //! 11. [`bundle::client_ovpn`] makes the bundle, and [`files::Tray::stage`] writes it to the disk as a file without a name:
 //!     a full disk or a file in the way is found now, and rolls everything back.
-//! 12. Meanwhile [`Writing::record_issued`](store::Writing::record_issued) takes over each [`Change`](inventory::Change).
+//! 12. [`Writing::record_issued`](store::Writing::record_issued) takes over each [`Change`](inventory::Change).
 //! 13. [`Writing::commit`](store::Writing::commit) appends the ledger's [`Entry`](inventory::Entry) and makes all of it
 //!     durable. From here on `laptop-7` has access, whatever happens.
 //! 14. [`files::release_all`] links `laptop-7.ovpn` into place and syncs its directory.

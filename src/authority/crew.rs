@@ -1,17 +1,15 @@
 //! Work on many things on every core, batch by batch: while the results of one batch are taken, in order and on the thread
 //! that asked, the next ones are made; and how all of it is stopped. Knows nothing of what the work is.
 //!
-//! The pool of threads is rayon's, and starts with the first work on several things.
+//! The pool of threads is rayon's, and starts with the first work on several things: an act on one starts no thread.
 
 use std::{
     collections::VecDeque,
-    panic::resume_unwind,
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
         Arc, Mutex, PoisonError,
     },
-    thread,
 };
 
 use rayon::Scope;
@@ -153,18 +151,6 @@ impl<C, R> UnderWay<C, R> {
     }
 }
 
-/// Does one thing on a thread of its own while this one does the other; one after the other where no thread can be had.
-pub(super) fn beside<A: Send, H>(aside: impl FnOnce() -> A + Send, here: impl FnOnce() -> H) -> (A, H) {
-    let aside = Mutex::new(Some(aside));
-    let begin = || aside.lock().unwrap_or_else(PoisonError::into_inner).take().map(|aside| aside());
-    thread::scope(|scope| {
-        let under_way = thread::Builder::new().spawn_scoped(scope, begin);
-        let here = here();
-        let joined = under_way.ok().and_then(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        (joined.or_else(begin).expect("done once, there or here"), here)
-    })
-}
-
 /// How many batches are under way beside the one that is taken: with one alone, the cores would wait whenever a commit takes
 /// longer than a batch.
 pub(super) const AHEAD: usize = 2;
@@ -245,16 +231,6 @@ mod tests {
             assert!(matches!(outcome, Err(AuthorityError::Stopped)));
             assert_eq!((taken, asked.get()), (5, 5 + ahead), "{crew:?}");
         }
-    }
-
-    #[test]
-    fn two_things_are_done_beside_each_other() {
-        let (send, receive) = mpsc::channel();
-        // neither ends without the other
-        let (aside, here) = beside(move || receive.recv().unwrap() + 1, || send.send(1).unwrap());
-        assert_eq!((aside, here), (2, ()));
-        let panics = std::panic::catch_unwind(|| beside(|| assert_eq!(1, 2), || ()));
-        assert!(panics.is_err());
     }
 
     #[test]

@@ -15,13 +15,12 @@ use super::{
 use crate::{
     authority::{
         credential::{self, Credential},
-        crew::{beside, in_batches, Crew},
-        deliver::{self, StagedBundle},
-        leaf::{self, NewLeaf},
+        crew::{in_batches, Crew},
+        deliver, leaf,
         revoke::{highest, CrlSummary},
         signing::{self, Wishes},
         trust::Written,
-        workshop::{Own, Workshop},
+        workshop::Workshop,
         Authority, AuthorityError, Stopped, Unlocked,
     },
     files::Tray,
@@ -54,18 +53,6 @@ enum Work {
     All(Box<Made>),
 }
 
-/// A batch whose certificates are signed.
-#[derive(Default)]
-struct Signed<'a> {
-    leaves: Vec<NewLeaf>,
-    /// The bundles that were made ahead, each with its place in the batch.
-    bundles: Vec<(usize, StagedBundle)>,
-    /// Where the other ones are made.
-    desk: Option<Desk<'a>>,
-    /// What these are made of.
-    wanted: Vec<(usize, Own)>,
-}
-
 /// What a batch has in common.
 struct Common {
     tray: Tray,
@@ -73,7 +60,7 @@ struct Common {
 }
 
 impl Act<'_> {
-    /// Issues to all of them.
+    /// Issues to all of them. For one, no thread is started.
     pub fn issue(
         &self,
         mut wanted: Vec<Admitted>,
@@ -148,25 +135,16 @@ impl Act<'_> {
         let touched = drafts.iter().filter_map(|draft| draft.admitted.peer().cloned()).map(Change::Peer);
         unlocked.refuse_mismatch_after(&*writing, touched.collect(), self.written.get().as_ref())?;
         let mut events = if first { self.catch_up(&mut *writing, now, outcome)? } else { Vec::new() };
-        let (mut batch, mut issued) = (Batch::default(), Vec::new());
-        let Signed { leaves, mut bundles, desk, wanted } = self.sign(&*writing, drafts, now)?;
-        for leaf in leaves {
+        let (mut batch, mut staged, mut issued) = (Batch::default(), Vec::new(), Vec::new());
+        for Made { leaf, bundle } in self.finish(&*writing, drafts, now)? {
             add_once(&mut outcome.warnings, leaf.plan.note.clone());
             batch.issued.push(leaf.plan.summary());
+            staged.extend(bundle);
             let (issuance, event) = leaf.issuance(unlocked);
             issued.push(issuance);
             events.push(event);
         }
-        let record = || writing.record_issued(issued);
-        match desk.filter(|_| !wanted.is_empty()) {
-            None => record()?,
-            // a bundle is read back and goes to the disk in the time that it takes to record what it is for
-            Some(desk) => {
-                let (staged, recorded) = beside(|| stage(&desk, wanted), record);
-                bundles.extend(staged?);
-                recorded?;
-            }
-        }
+        writing.record_issued(issued)?;
         if request.dry_run {
             leaf::forget_serials(&mut batch.issued);
             return Ok(batch);
@@ -175,8 +153,7 @@ impl Act<'_> {
         let head = authority.commit_as(writing, "issue", events, false, Some(unlocked))?;
         self.written.set(Some(Written { head, totals }));
         outcome.changed = true;
-        bundles.sort_unstable_by_key(|(place, _)| *place);
-        batch.delivery = deliver::release(bundles.into_iter().map(|(_, bundle)| bundle).collect());
+        batch.delivery = deliver::release(staged);
         batch.delivery.warnings().for_each(|warning| add_once(&mut outcome.warnings, Some(warning)));
         Ok(batch)
     }
@@ -211,30 +188,27 @@ impl Act<'_> {
         Ok(admitted)
     }
 
-    /// Signs what was not made ahead.
-    fn sign(&self, writing: &dyn Writing, drafts: Vec<Draft>, now: Time) -> Result<Signed<'_>, AuthorityError> {
+    /// Makes what was not made ahead.
+    fn finish(&self, writing: &dyn Writing, drafts: Vec<Draft>, now: Time) -> Result<Vec<Made>, AuthorityError> {
         let lacking = || drafts.iter().filter(|draft| matches!(draft.work, Work::Key(_)));
         let servers = lacking().any(|draft| draft.admitted.person.role == Role::Server);
-        let mut signed = Signed::default();
-        for (place, Draft { admitted, work }) in drafts.into_iter().enumerate() {
-            match work {
-                Work::All(made) => {
-                    signed.leaves.push(made.leaf);
-                    signed.bundles.extend(made.bundle.map(|bundle| (place, bundle)));
-                }
+        let (tray, mut desk) = (Tray::of(lacking().count()), None);
+        let mut made = Vec::with_capacity(drafts.len());
+        for Draft { admitted, work } in drafts {
+            made.push(match work {
+                Work::All(all) => *all,
                 Work::Key(ready) => {
                     self.request.stop.check()?;
-                    let desk = match &mut signed.desk {
+                    let desk = match &mut desk {
                         Some(desk) => desk,
                         none => none.insert(Desk::open(self.maker(), writing, servers, now)?),
                     };
-                    let (leaf, own) = desk.sign(&admitted, ready, now)?;
-                    signed.leaves.push(leaf);
-                    signed.wanted.extend(own.map(|own| (place, own)));
+                    desk.make(&tray, &admitted, ready, now)?
                 }
-            }
+            });
         }
-        Ok(signed)
+        tray.settle()?;
+        Ok(made)
     }
 
     /// Takes over what published CRLs know and the store does not, and signs a newer one where that is so.
@@ -281,18 +255,6 @@ fn draft<'p>(desk: &Desk, crew: Crew, common: &Common, admitted: Admitted<'p>) -
         Work::All(Box::new(desk.make(&common.tray, &admitted, ready, common.now)?))
     };
     Ok(Draft { admitted, work })
-}
-
-/// Stages what was not staged ahead, and makes it durable.
-fn stage(desk: &Desk, wanted: Vec<(usize, Own)>) -> Result<Vec<(usize, StagedBundle)>, AuthorityError> {
-    let tray = Tray::of(wanted.len());
-    let mut staged = Vec::with_capacity(wanted.len());
-    for (place, own) in wanted {
-        desk.maker.request.stop.check()?;
-        staged.extend(desk.stage(&tray, own)?.map(|bundle| (place, bundle)));
-    }
-    tray.settle()?;
-    Ok(staged)
 }
 
 /// What is the same for many is said once.

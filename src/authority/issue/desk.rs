@@ -8,7 +8,7 @@ use crate::{
         deliver::{Destination, StagedBundle},
         leaf::{self, NewLeaf},
         recipients,
-        workshop::{CurrentBundles, Own, Shared, Workshop},
+        workshop::{CurrentBundles, Shared, Workshop},
         AuthorityError, Unlocked,
     },
     files::Tray,
@@ -103,29 +103,17 @@ impl<'a> Desk<'a> {
         Ok(Stored::of(view)? == self.stored)
     }
 
-    /// Both, the bundle on a tray that is settled later.
     pub fn make(&self, tray: &Tray, admitted: &Admitted, ready: Ready, now: Time) -> Result<Made, AuthorityError> {
-        let (leaf, own) = self.sign(admitted, ready, now)?;
-        let bundle = own.map_or(Ok(None), |own| self.stage(tray, own))?;
-        Ok(Made { leaf, bundle })
-    }
-
-    /// The certificate, and what of the bundle is somebody's own, where there will be one.
-    pub fn sign(&self, admitted: &Admitted, ready: Ready, now: Time) -> Result<(NewLeaf, Option<Own>), AuthorityError> {
         let Maker { request, workshop, .. } = self.maker;
         let Ready { key, serial, sealed } = ready;
         let bundle = self.bundles.map(|bundles| bundles.of(admitted.person.role));
         let made_of = (serial, key.algorithm());
         let plan = admitted.plan(&self.recipients, &workshop.settings, self.issuer, now, made_of)?.with_bundle(bundle);
         let signed = pki::sign_leaf(&plan.profile, key.spki(), self.issuer, &self.issuer_key)?;
-        let goes = request.outputs.destination != Destination::Nowhere;
-        let own = goes.then(|| plan.own(&key, &signed));
-        Ok((NewLeaf { plan, place: key.place(), signed, sealed }, own))
-    }
-
-    /// The bundle, which is durable when the tray is settled.
-    pub fn stage(&self, tray: &Tray, own: Own) -> Result<Option<StagedBundle>, AuthorityError> {
-        let Maker { request, workshop, .. } = self.maker;
-        workshop.stage_on(tray, &self.shared, own, &request.outputs)
+        let bundle = match request.outputs.destination {
+            Destination::Nowhere => None,
+            _ => workshop.stage_on(tray, &self.shared, plan.own(&key, &signed), &request.outputs)?,
+        };
+        Ok(Made { leaf: NewLeaf { plan, place: key.place(), signed, sealed }, bundle })
     }
 }
